@@ -83,7 +83,8 @@ running_pid() {
     [[ $(start_time "$pid") == "$started" ]] && echo "$pid"
 }
 
-start_time() { sed -n 's/.*) //p' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# Of a process that lives; one that has ended may wait to be reaped for long.
+start_time() { sed -n 's/.*) //; /^[ZX]/!p' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
 print_host() {
     cat <<-END
@@ -149,7 +150,7 @@ copy_owner() {
 
 keep_capabilities() {
     mkdir -p "$REPOSITORY/.cache/libvirt-capabilities"
-    cp -u "$place"/cache/qemu/capabilities/*.xml "$REPOSITORY/.cache/libvirt-capabilities/" 2>/dev/null || true
+    cp -u "$1"/cache/qemu/capabilities/*.xml "$REPOSITORY/.cache/libvirt-capabilities/" 2>/dev/null || true
 }
 
 # Starts the host and returns when it is ready. $1 is what becomes of it if this
@@ -175,7 +176,6 @@ start() {
         end_host
         exit 1
     fi
-    keep_capabilities
     print_host
 }
 
@@ -192,7 +192,7 @@ kill_members() {
 end_host() { end_recorded "$record"; }
 
 end_recorded() {
-    local record=$1 pid deadline
+    local record=$1 pid deadline place
     [[ -d $record ]] || return 0
     if pid=$(running_pid "$record"); then
         kill -TERM "$pid" 2>/dev/null || true
@@ -202,6 +202,7 @@ end_recorded() {
             sleep 0.05
         done
     fi
+    { read -r place <"$record/place"; } 2>/dev/null && keep_capabilities "$place"
     [[ ! -e $record/cgroups ]] || { kill_members "$record/cgroups"; remove_cgroups "$record/cgroups"; }
     rm -rf "$record"
 }
