@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The devices of a VM, one file each.
+
+mod disk;
+mod display;
+mod nic;
+mod passthrough;
+mod small;
+
+pub use disk::{Disk, DiskBus, DiskCache, DiskLimits, Discard, ImageSource};
+pub use display::{Audio, Graphics, GraphicsKind};
+pub use nic::{Attachment, MacAddress, Nic, NicLimits, NicModel, SpoofFilter};
+pub use passthrough::{PassthroughDevice, PciAddress, SharedMemory, UsbId};
+pub use small::{Rng, Serial, Tpm, TpmModel, Watchdog, WatchdogAction};
