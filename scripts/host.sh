@@ -9,7 +9,9 @@
 #        scripts/host.sh libvirtd FOLDER stop|start|kill|freeze|thaw
 #        scripts/host.sh down FOLDER        stop it and its VMs; FOLDER keeps their disks and definitions
 #        scripts/host.sh purge FOLDER       the same, and remove all that it kept
-#        scripts/host.sh sweep              remove what hosts left that were killed
+#        scripts/host.sh list [GROUP]       what runs, as `PID FOLDER`
+#        scripts/host.sh sweep [GROUP]      remove what hosts left that were killed;
+#                                           purge those of GROUP, running or not
 #
 # FOLDER holds the host's state. `up` and `hold` print, once libvirt answers:
 #   LIBVIRT_URI     for clients outside, and inside
@@ -26,6 +28,7 @@
 # rest; the next `up` or `sweep` removes what that leaves.
 #
 # HOST_LIBVIRTD_CONF and HOST_QEMU_CONF: more lines for libvirtd.conf and qemu.conf.
+# HOST_GROUP: a word that `list` and `sweep` find the host by.
 set -euo pipefail
 . "$(dirname "$0")/prelude.sh"
 . "$(dirname "$0")/host/cgroups.sh"
@@ -39,7 +42,7 @@ readonly MARK=private-host
 readonly SELF=$REPOSITORY/scripts/host.sh
 
 usage() {
-    sed -n 's/^# Usage: /usage: /p; s/^#        scripts/       scripts/p' "$SELF" >&2
+    sed -n 's/^# Usage: /usage: /p; s/^#      \\(  scripts\\|   *purge those\\)/     \\1/p' "$SELF" >&2
     exit 2
 }
 
@@ -107,6 +110,7 @@ lay_out() {
     ln -s /run "$place/run$record/run"
     printf '%s\n' "$folder" >"$record/folder"
     printf '%s\n' "$place" >"$record/place"
+    printf '%s\n' "${HOST_GROUP:-}" >"$record/group"
 
     uuid=$(printf '%s' "$folder" | sha256sum | sed -E 's/^(.{8})(.{4})(.{3})(.{3})(.{12}).*/\1-\2-4\3-8\4-\5/')
     tr -d - <<<"$uuid" >"$place/etc/machine-id"
@@ -213,19 +217,34 @@ purge() {
     rmdir "$PLACES" "$RECORDS" 2>/dev/null || true
 }
 
-sweep() {
-    local record folder
+list() {
+    local record pid folder
     for record in "$RECORDS"/*/; do
         record=${record%/}
-        [[ -d $record ]] || continue
-        running_pid "$record" >/dev/null && continue
+        in_group "$record" "${1:-}" && pid=$(running_pid "$record") || continue
+        read -r folder <"$record/folder"
+        echo "$pid $folder"
+    done
+}
+
+# No group is asked for: every host is in it.
+in_group() { [[ -z $2 || $2 == "$(cat "$1/group" 2>/dev/null)" ]]; }
+
+sweep() {
+    local wanted=${1:-}
+    for record in "$RECORDS"/*/; do
+        record=${record%/}
+        id=${record##*/}
         { read -r folder <"$record/folder"; } 2>/dev/null || continue
-        # A host that starts holds its lock.
-        if [[ -d $folder ]]; then
-            (flock --nonblock 9 && end_recorded "$record") 9>"$folder/$MARK" || continue
+        if [[ -n $wanted ]]; then
+            in_group "$record" "$wanted" && purge
+        elif running_pid "$record" >/dev/null; then
+            continue
+        elif [[ ! -d $folder ]]; then
+            purge
         else
-            end_recorded "$record"
-            rm -rf "${PLACES:?}/${record##*/}"
+            # A host that starts holds its lock, and has no process yet.
+            (flock --nonblock 9 && end_recorded "$record") 9>"$folder/$MARK" || continue
         fi
     done
     rmdir "$PLACES" "$RECORDS" 2>/dev/null || true
@@ -257,9 +276,12 @@ control_libvirtd() {
 
 main() {
     local verb=${1:-}
-    ((EUID == 0)) || exec sudo --preserve-env=HOST_LIBVIRTD_CONF,HOST_QEMU_CONF -- "$SELF" "$@"
+    ((EUID == 0)) || exec sudo --preserve-env=HOST_LIBVIRTD_CONF,HOST_QEMU_CONF,HOST_GROUP -- "$SELF" "$@"
     case $verb in
-    sweep) sweep && return ;;
+    list | sweep)
+        "$verb" "${2:-}"
+        return
+        ;;
     up | hold | down | purge | status | exec | libvirtd) [[ $# -ge 2 ]] || usage ;;
     *) usage ;;
     esac

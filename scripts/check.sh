@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The steps of `./dev lint` and `./dev test`, each with its name and its time.
+#
+# Usage: scripts/check.sh lint|test [--long]
+# Every step runs, also after one that failed, so that all faults are seen at
+# once. What the tests start belongs to one group and is ended with it.
+# --long sets HV_LONG=1: tests that draw random cases then draw many more.
+set -euo pipefail
+. "$(dirname "$0")/prelude.sh"
+cd "$REPOSITORY"
+exec </dev/null
+
+kind=${1:-test}
+for option in "${@:2}"; do
+    case $option in
+    --long) export HV_LONG=1 ;;
+    *) fail "no such option: $option (there is --long)" ;;
+    esac
+done
+
+# A test that needs QEMU or libvirt must not pass by not running.
+export HV_REQUIRE_HOST=1
+# scripts/host.sh notes it for each host that a test starts.
+export HOST_GROUP=check-$$
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto} INSTA_UPDATE=no
+target=${CARGO_TARGET_DIR:-$REPOSITORY/target}
+failed=()
+
+step() {
+    local name=$1 start=$EPOCHREALTIME verdict=ok
+    shift
+    printf '── %s\n' "$name"
+    # Standard error joins, so that a log keeps the order.
+    "$@" 2>&1 || { verdict=FAILED && failed+=("$name"); }
+    printf '── %s: %s (%s s)\n\n' "$name" "$verdict" "$(seconds_since "$start")"
+}
+
+seconds_since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }'; }
+
+check_format() { cargo fmt --all --check; }
+
+# Every file that begins with a shell's shebang line, and those that are sourced.
+check_shell() {
+    local scripts
+    mapfile -t scripts < <(git ls-files --cached --others --exclude-standard |
+        while read -r file; do
+            [[ -f $file ]] && head -n 3 "$file" 2>/dev/null | grep -aqE '^#!.*\b(bash|sh)$|^# shellcheck shell=' && echo "$file"
+        done)
+    shellcheck "${scripts[@]}" && echo "${#scripts[@]} scripts"
+}
+
+check_licences() {
+    cargo fetch --locked && cargo deny --offline --locked --log-level error check licenses bans sources
+}
+
+check_clippy() { cargo clippy --workspace --all-targets --locked -- -D warnings; }
+
+build() { cargo build --workspace --bins --locked; }
+
+check_generated() { "$target/debug/xtask" gen --check; }
+
+# `#[ignore]` hides a test for good; ./dev test promises all of them.
+check_ignored() {
+    local ignored
+    ignored=$(cargo nextest list --workspace --locked --message-format json --cargo-quiet |
+        jq -r '."rust-suites"[] | .["binary-id"] as $binary
+            | .testcases | to_entries[] | select(.value.ignored) | "\($binary)::\(.key)"') || return
+    [[ -z $ignored ]] || { echo "these tests are ignored:" && echo "$ignored" && return 1; }
+    echo "no test is ignored"
+}
+
+run_tests() { cargo nextest run --workspace --locked --profile ci; }
+
+# What still runs now was left by a test.
+check_leftovers() {
+    local left
+    left=$(running_here)
+    end_leftovers
+    [[ -z $left ]] || { echo "left running by a test, and ended now:" && echo "$left" && return 1; }
+    echo "nothing was left running"
+}
+
+# Prints `PID COMMAND` of what this run started and is still there: hosts of our
+# group, and programs of this clone's target folder that are our descendants' orphans.
+running_here() {
+    local process
+    scripts/host.sh list "$HOST_GROUP"
+    for process in /proc/[0-9]*; do
+        # A program that was removed or rebuilt while it ran reads `… (deleted)`.
+        [[ $(readlink "$process/exe" 2>/dev/null) == "$target"/* ]] || continue
+        tr '\0' '\n' <"$process/environ" 2>/dev/null | grep -qx "HOST_GROUP=$HOST_GROUP" || continue
+        printf '%s %s\n' "${process#/proc/}" "$(tr '\0' ' ' <"$process/cmdline" 2>/dev/null)"
+    done
+}
+
+end_leftovers() {
+    local pid
+    running_here | while read -r pid _; do
+        as_root kill -KILL "$pid" 2>/dev/null || true
+    done
+    scripts/host.sh sweep "$HOST_GROUP"
+}
+
+start=$EPOCHREALTIME
+trap end_leftovers EXIT
+step format check_format
+step shellcheck check_shell
+step 'licence headers' scripts/spdx.sh
+step 'licences, bans, sources' check_licences
+step clippy check_clippy
+step build build
+step 'generated files' check_generated
+step promises scripts/promises.sh
+step 'ignored tests' check_ignored
+if [[ $kind == test ]]; then
+    step tests run_tests
+    step tour scripts/tour.sh
+    step leftovers check_leftovers
+fi
+
+if ((${#failed[@]})); then
+    printf 'FAILED after %s s: %s\n' "$(seconds_since "$start")" "$(printf '%s, ' "${failed[@]}" | sed 's/, $//')"
+    exit 1
+fi
+printf 'all passed in %s s\n' "$(seconds_since "$start")"
