@@ -42,7 +42,7 @@ readonly MARK=private-host
 readonly SELF=$REPOSITORY/scripts/host.sh
 
 usage() {
-    sed -n 's/^# Usage: /usage: /p; s/^#      \\(  scripts\\|   *purge those\\)/     \\1/p' "$SELF" >&2
+    sed -n '/^# Usage/,/^#$/s/^# \?//p' "$SELF" >&2
     exit 2
 }
 
@@ -221,7 +221,8 @@ list() {
     local record pid folder
     for record in "$RECORDS"/*/; do
         record=${record%/}
-        in_group "$record" "${1:-}" && pid=$(running_pid "$record") || continue
+        in_group "$record" "${1:-}" || continue
+        pid=$(running_pid "$record") || continue
         read -r folder <"$record/folder"
         echo "$pid $folder"
     done
