@@ -26,13 +26,20 @@ ensure_packages() {
     missing=$(missing_packages)
     [[ -n $missing ]] || return 0
     say "installing packages: ${missing//$'\n'/ }"
-    as_root apt-get -qq update || fail "could not fetch the lists of packages; see above"
+    local log=$REPOSITORY/.cache/apt.log
+    mkdir -p "$REPOSITORY/.cache"
+    as_root apt-get -qq update >"$log" 2>&1 </dev/null || fail_with_log "$log" "could not fetch the lists of packages"
     mapfile -t downgrades < <(orphaned_packages)
     # Word splitting is wanted: names of packages have no spaces.
     # shellcheck disable=SC2086
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
-        install --yes --no-install-recommends --allow-downgrades $missing "${downgrades[@]}" >&2 </dev/null ||
-        fail "could not install the packages; see above"
+        install --yes --no-install-recommends --allow-downgrades $missing "${downgrades[@]}" >"$log" 2>&1 </dev/null ||
+        fail_with_log "$log" "could not install the packages"
+}
+
+fail_with_log() {
+    tail -n 30 "$1" >&2
+    fail "$2; the end of $1 is above"
 }
 
 missing_packages() {
