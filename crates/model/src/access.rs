@@ -18,6 +18,8 @@ pub enum Principal {
     },
     /// The daemon itself: autostart, restarts, clean-up.
     System,
+    /// Somebody who cannot be known: whoever reaches the loopback address.
+    Anonymous,
 }
 
 impl Principal {
@@ -26,6 +28,7 @@ impl Principal {
         match self {
             Self::User { name, .. } => name.as_str(),
             Self::System => "system",
+            Self::Anonymous => "anonymous",
         }
     }
 }

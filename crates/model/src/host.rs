@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{size::Size, vm::Arch};
+use crate::{health::Freshness, size::Size, vm::Arch};
 
 /// A host as the broker sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -48,4 +48,23 @@ impl Acceleration {
     pub const fn is_kvm(&self) -> bool {
         matches!(self, Self::Kvm)
     }
+}
+
+/// A host as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct HostView {
+    /// What it is and can do; absent as long as it was never reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
+    /// How old that is.
+    pub freshness: Freshness,
+}
+
+/// Which version of the daemon answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ServerVersion {
+    /// The daemon's version: `0.1.0`.
+    pub version: String,
+    /// The version of its API: `v1`.
+    pub api: String,
 }

@@ -208,6 +208,37 @@ impl ProblemKind {
     }
 }
 
+/// What the catalogue says of a kind of problem, as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Explanation {
+    /// The kind.
+    pub kind: ProblemKind,
+    /// The HTTP status.
+    pub status: u16,
+    /// The command line's exit code.
+    pub exit_code: u8,
+    /// What happened, in a few words.
+    pub title: String,
+    /// Why it happens.
+    pub why: String,
+    /// How to go on.
+    pub fix: String,
+}
+
+impl From<ProblemKind> for Explanation {
+    fn from(kind: ProblemKind) -> Self {
+        let entry = kind.entry();
+        Self {
+            kind,
+            status: entry.status,
+            exit_code: entry.exit as u8,
+            title: entry.title.to_owned(),
+            why: entry.why.to_owned(),
+            fix: entry.fix.to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for ProblemKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.entry().slug)
