@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `hv-broker` and `hvd` as they are shipped, on a private host.
+
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::{PrivateHost, binary, repository, wait_for};
+
+/// The product on a private host.
+pub struct Daemons {
+    broker: Option<Child>,
+    hvd: Option<Child>,
+    folder: PathBuf,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained.
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// What a command printed that succeeded.
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
+        self.stdout
+    }
+
+    /// What a command complained that ended with this code.
+    pub fn fails_with(self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
+        self.stderr
+    }
+}
+
+impl Daemons {
+    /// Starts both and waits until the host can be seen.
+    pub fn start(host: &PrivateHost) -> Self {
+        let folder = host.folder().join("product");
+        fs::create_dir_all(folder.join("state")).expect("our own folder");
+        let pools = host.pools();
+        let at = folder.display();
+        let write = |name: &str, text: String| fs::write(folder.join(name), text).expect("our own");
+        write(
+            "policy.toml",
+            format!(
+                "networks = [\"default\"]\n\n\
+                 [[pools]]\nname = \"hyper-disks\"\npath = \"{pools}/hyper-disks\"\n\n\
+                 [[pools]]\nname = \"hyper-images\"\npath = \"{pools}/hyper-images\"\npurpose = \"images\"\n\n\
+                 [limits]\nvcpus = 8\nmemory = \"8 GiB\"\ndisk = \"2 TiB\"\n",
+                pools = pools.display()
+            ),
+        );
+        write(
+            "broker.toml",
+            format!(
+                "socket = \"{at}/broker.sock\"\nlibvirt_uri = \"{}\"\npolicy = \"{at}/policy.toml\"\n",
+                host.libvirt_uri()
+            ),
+        );
+        write(
+            "hvd.toml",
+            format!(
+                "state_dir = \"{at}/state\"\nsocket = \"{at}/hvd.sock\"\nbroker_socket = \"{at}/broker.sock\"\n"
+            ),
+        );
+        let mut daemons = Self {
+            broker: None,
+            hvd: None,
+            folder,
+        };
+        daemons.start_broker();
+        daemons.start_hvd();
+        wait_for("the host to be seen", || {
+            daemons.hv(&["host", "show"]).code.filter(|code| *code == 0)
+        });
+        daemons
+    }
+
+    /// Starts the broker.
+    pub fn start_broker(&mut self) {
+        self.broker = Some(self.spawn("hv-broker", "broker.toml"));
+    }
+
+    /// Starts hvd, and waits until it answers.
+    pub fn start_hvd(&mut self) {
+        self.hvd = Some(self.spawn("hvd", "hvd.toml"));
+        wait_for("hvd to answer", || {
+            self.hv(&["op", "list"]).code.filter(|code| *code == 0)
+        });
+    }
+
+    /// Kills the broker, as the kernel does when memory runs out.
+    pub fn kill_broker(&mut self) {
+        kill(self.broker.take());
+    }
+
+    /// Kills hvd, as the kernel does when memory runs out.
+    pub fn kill_hvd(&mut self) {
+        kill(self.hvd.take());
+    }
+
+    /// The process id of hvd.
+    pub fn hvd_pid(&self) -> u32 {
+        self.hvd.as_ref().expect("hvd runs").id()
+    }
+
+    /// Runs `hv` with these arguments.
+    pub fn hv(&self, arguments: &[&str]) -> Outcome {
+        let output = self.command(arguments).output().expect("hv runs");
+        Outcome {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// `hv` with these arguments, not yet run.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary("hv"));
+        command
+            .args(arguments)
+            .env("HV_SOCKET", self.socket())
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// What `hv … --json` printed.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.hv(&[arguments, &["--json"]].concat()).ok();
+        serde_json::from_str(&text).unwrap_or_else(|fault| panic!("{fault}: {text}"))
+    }
+
+    /// hvd's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("hvd.sock")
+    }
+
+    /// The folder with hvd's state, sockets, configuration and logs.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
+    /// Adds the demo image, which boots to an answering agent, under this name.
+    pub fn add_demo_image(&self, name: &str) {
+        let image = guest_image("DEMO_IMAGE");
+        self.hv(&["image", "add", name, &image.to_string_lossy()])
+            .ok();
+    }
+
+    /// Adds an image whose guest heeds nothing, under this name.
+    pub fn add_deaf_image(&self, name: &str) {
+        let image = guest_image("DEAF_IMAGE");
+        self.hv(&["image", "add", name, &image.to_string_lossy()])
+            .ok();
+    }
+
+    /// Waits until a VM's guest agent is connected.
+    pub fn wait_for_agent(&self, vm: &str) {
+        wait_for("the guest agent", || {
+            let shown = self.json(&["vm", "show", vm]);
+            (shown.get("agent")? == "connected").then_some(())
+        });
+    }
+
+    /// Waits until a VM is in this state.
+    pub fn wait_for_state(&self, vm: &str, state: &str) {
+        wait_for(&format!("{vm} to be {state}"), || {
+            let shown = self.json(&["vm", "show", vm]);
+            (shown.get("state")? == state).then_some(())
+        });
+    }
+
+    fn spawn(&self, name: &str, config: &str) -> Child {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join(format!("{name}.log")))
+            .expect("our own folder");
+        Command::new(binary(name))
+            .arg("--config")
+            .arg(self.folder.join(config))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .spawn()
+            .expect("a binary of ours runs")
+    }
+}
+
+impl Drop for Daemons {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for name in ["hv-broker", "hvd"] {
+                let log = fs::read_to_string(self.folder.join(format!("{name}.log")));
+                eprintln!("--- {name}.log\n{}", log.unwrap_or_default());
+            }
+        }
+        for mut child in [self.hvd.take(), self.broker.take()].into_iter().flatten() {
+            if let Some(pid) = Pid::from_raw(i32::try_from(child.id()).unwrap_or(0)) {
+                let _ = kill_process(pid, Signal::TERM);
+            }
+            let ended = (0..250).any(|_| {
+                std::thread::sleep(Duration::from_millis(20));
+                matches!(child.try_wait(), Ok(Some(_)))
+            });
+            if !ended {
+                kill(Some(child));
+            }
+        }
+    }
+}
+
+fn kill(child: Option<Child>) {
+    if let Some(mut child) = child {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// A guest image, built if it is not there yet.
+fn guest_image(name: &str) -> PathBuf {
+    let output = Command::new(repository().join("scripts/guest.sh"))
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    line.unwrap_or_else(|| panic!("scripts/guest.sh did not print {name}: {text}"))
+        .into()
+}
