@@ -18,7 +18,7 @@ pub const RULE: &str =
 
 /// A text that is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is not a {what}: allowed are {RULE}")]
+#[error("{value:?} is not {what}: allowed are {RULE}")]
 pub struct NameError {
     /// What was to be named.
     pub what: &'static str,
@@ -95,29 +95,29 @@ macro_rules! names {
 
 names! {
     /// The name of a VM.
-    VmName = "VM name";
+    VmName = "a VM name";
     /// The name of an image.
-    ImageName = "image name";
+    ImageName = "an image name";
     /// The name of a storage pool.
-    PoolName = "pool name";
+    PoolName = "a pool name";
     /// The name of a volume in a pool: a file's name, never a path.
-    VolumeName = "volume name";
+    VolumeName = "a volume name";
     /// The name of a virtual network.
-    NetworkName = "network name";
+    NetworkName = "a network name";
     /// The name of a bridge of the host.
-    BridgeName = "bridge name";
+    BridgeName = "a bridge name";
     /// A device's name within a VM, such as `vda`.
-    DeviceName = "device name";
+    DeviceName = "a device name";
     /// A tag that groups VMs.
-    Tag = "tag";
+    Tag = "a tag";
     /// A group whose VMs start together.
-    GroupName = "group name";
+    GroupName = "a group name";
     /// A user as the host knows them.
-    UserName = "user name";
+    UserName = "an user name";
     /// A CPU model or feature in QEMU's spelling, such as `Skylake-Server` or `ibt`.
-    CpuName = "CPU model or feature";
+    CpuName = "a CPU model or feature";
     /// A machine type in QEMU's spelling, such as `q35` or `virt`.
-    MachineName = "machine type";
+    MachineName = "a machine type";
 }
 
 #[cfg(test)]
