@@ -113,7 +113,7 @@ names! {
     /// A group whose VMs start together.
     GroupName = "a group name";
     /// A user as the host knows them.
-    UserName = "an user name";
+    UserName = "a user name";
     /// A CPU model or feature in QEMU's spelling, such as `Skylake-Server` or `ibt`.
     CpuName = "a CPU model or feature";
     /// A machine type in QEMU's spelling, such as `q35` or `virt`.
