@@ -11,7 +11,7 @@ use hv_model::{
     id::OperationId,
     image::Image,
     network::Network,
-    operation::Operation,
+    operation::{Operation, OperationState},
     page::Page,
     problem::Explanation,
     storage::Pool,
@@ -62,7 +62,7 @@ impl Client {
     /// Operations, the newest first.
     pub async fn operations(&self, filter: &OperationFilter) -> Result<Page<Operation>> {
         let call = Call::new(Method::GET, &["operations"])
-            .query_if("state", filter.state.map(|state| state.as_str()))
+            .query_if("state", filter.state.map(OperationState::as_str))
             .query_if("vm", filter.vm.as_ref())
             .query_if("limit", filter.limit)
             .query_if("page", filter.page.as_ref());

@@ -7,6 +7,7 @@ use hv_model::{
     operation::Operation,
     page::Page,
     plan::Plan,
+    vm::VmState,
 };
 use hyper::{Method, StatusCode, header, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
@@ -20,7 +21,7 @@ impl Client {
     /// The VMs that fit a filter.
     pub async fn vms(&self, filter: &VmFilter) -> Result<Page<VmSummary>> {
         let mut call = Call::new(Method::GET, &["vms"])
-            .query_if("state", filter.state.map(|state| state.as_str()))
+            .query_if("state", filter.state.map(VmState::as_str))
             .query_if("tag", filter.tag.as_ref())
             .query_if("owner", filter.owner.as_ref())
             .query_if("name", filter.name.as_ref());
