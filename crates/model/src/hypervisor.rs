@@ -13,6 +13,7 @@ use std::{os::fd::OwnedFd, sync::mpsc::Receiver};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    device::{DiskLimits, MacAddress, NicLimits},
     host::Host,
     id::VmId,
     image::ImageFacts,
@@ -282,6 +283,20 @@ pub enum LiveChange {
     Memory(Size),
     /// How much CPU time it may use.
     Limits(Limits),
+    /// How fast a disk may be.
+    DiskLimits {
+        /// The disk's name within the VM.
+        disk: DeviceName,
+        /// The limits, in place of all it has.
+        limits: DiskLimits,
+    },
+    /// How fast a network interface may be.
+    NicLimits {
+        /// The interface's MAC address.
+        mac: MacAddress,
+        /// The limits, in place of all it has.
+        limits: NicLimits,
+    },
 }
 
 /// Counters and gauges of a running VM; counters count from its start.

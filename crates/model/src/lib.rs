@@ -8,6 +8,7 @@ pub mod access;
 pub mod audit;
 pub mod device;
 pub mod document;
+pub mod domain_xml;
 pub mod event;
 pub mod health;
 pub mod host;

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What a VM's devices are called where its spec does not say.
+
+use crate::{
+    device::{Disk, DiskBus, ImageSource, MacAddress},
+    id::VmId,
+    name::DeviceName,
+    vm::{Arch, VmSpec},
+};
+
+impl VmSpec {
+    /// How the guest sees a disk of this VM: a CD can't be a virtio disk, so it goes to SATA, or to
+    /// SCSI on machines that have no SATA.
+    pub const fn bus_of(&self, disk: &Disk) -> DiskBus {
+        match (disk.bus, disk.source, self.arch) {
+            (DiskBus::Virtio, ImageSource::Cdrom, Arch::X86_64) => DiskBus::Sata,
+            (DiskBus::Virtio, ImageSource::Cdrom, _) => DiskBus::Scsi,
+            (bus, ..) => bus,
+        }
+    }
+
+    /// The names of the disks, in their order: those of the spec, else `vda`, `vdb` … on virtio and
+    /// `sda`, `sdb` … on all other buses.
+    pub fn disk_names(&self) -> Vec<DeviceName> {
+        let mut taken: Vec<DeviceName> =
+            self.disks.iter().filter_map(|disk| disk.name.clone()).collect();
+        let name = |disk: &Disk| {
+            disk.name.clone().unwrap_or_else(|| {
+                let prefix = disk_prefix(self.bus_of(disk));
+                first_free(&mut taken, |number| format!("{prefix}{}", letters(number)))
+            })
+        };
+        self.disks.iter().map(name).collect()
+    }
+
+    /// The names of the network interfaces, in their order: those of the spec, else `net0`, `net1` ….
+    pub fn nic_names(&self) -> Vec<DeviceName> {
+        let mut taken: Vec<DeviceName> =
+            self.nics.iter().filter_map(|nic| nic.name.clone()).collect();
+        let nics = self.nics.iter();
+        nics.map(|nic| {
+            let free = || first_free(&mut taken, |number| format!("net{number}"));
+            nic.name.clone().unwrap_or_else(free)
+        })
+        .collect()
+    }
+
+    /// The MAC addresses of the network interfaces, in their order: those of the spec, else ones
+    /// that are always the same for this VM and this place in the order.
+    ///
+    /// Only three bytes of an address are free, so two VMs among thousands may get the same one:
+    /// whoever makes a VM compares its addresses with those that are in use.
+    pub fn mac_addresses(&self, vm: VmId) -> Vec<MacAddress> {
+        let mut taken: Vec<MacAddress> = self.nics.iter().filter_map(|nic| nic.mac).collect();
+        let mut addresses = Vec::with_capacity(self.nics.len());
+        for (index, nic) in self.nics.iter().enumerate() {
+            let address = nic.mac.unwrap_or_else(|| {
+                let mut attempt = 0;
+                loop {
+                    let address = derived_address(vm, index, attempt);
+                    if !taken.contains(&address) {
+                        taken.push(address);
+                        break address;
+                    }
+                    attempt += 1;
+                }
+            });
+            addresses.push(address);
+        }
+        addresses
+    }
+
+    /// The spec with every default name and MAC address written out, so that they stay what they
+    /// are when devices are added or taken away later.
+    #[must_use]
+    pub fn settled(&self, vm: VmId) -> Self {
+        let mut spec = self.clone();
+        for (disk, name) in spec.disks.iter_mut().zip(self.disk_names()) {
+            disk.name = Some(name);
+        }
+        let names = self.nic_names().into_iter().zip(self.mac_addresses(vm));
+        for (nic, (name, address)) in spec.nics.iter_mut().zip(names) {
+            nic.name = Some(name);
+            nic.mac = Some(address);
+        }
+        spec
+    }
+
+    /// The places of the disks in the boot order: those of the spec if it says any, else first all
+    /// disks and then all CDs, so that an installer is booted until there is something to boot.
+    /// A network is never booted from.
+    pub fn boot_order(&self) -> Vec<Option<u32>> {
+        if self.disks.iter().any(|disk| disk.boot_order.is_some()) {
+            return self.disks.iter().map(|disk| disk.boot_order).collect();
+        }
+        let mut disks = 1..;
+        let mut cds = 1..;
+        for _ in self.disks.iter().filter(|disk| disk.source != ImageSource::Cdrom) {
+            cds.next();
+        }
+        let place = |disk: &Disk| match disk.source {
+            ImageSource::Cdrom => cds.next(),
+            ImageSource::Clone | ImageSource::Copy => disks.next(),
+        };
+        self.disks.iter().map(place).collect()
+    }
+}
+
+/// The letters with which the names of disks on this bus begin; the kernel's, and libvirt's.
+pub(crate) const fn disk_prefix(bus: DiskBus) -> &'static str {
+    match bus {
+        DiskBus::Virtio => "vd",
+        DiskBus::Scsi | DiskBus::Sata | DiskBus::Usb => "sd",
+    }
+}
+
+fn first_free(taken: &mut Vec<DeviceName>, candidate: impl Fn(u32) -> String) -> DeviceName {
+    let mut number = 0;
+    loop {
+        if let Ok(name) = candidate(number).parse::<DeviceName>()
+            && !taken.contains(&name)
+        {
+            taken.push(name.clone());
+            return name;
+        }
+        number += 1;
+    }
+}
+
+/// A number as the kernel counts disks: a, b … z, aa, ab ….
+fn letters(number: u32) -> String {
+    let mut rest = number + 1;
+    let mut letters = Vec::new();
+    while rest > 0 {
+        let digit = (rest - 1) % 26;
+        letters.push(char::from_u32('a' as u32 + digit).unwrap_or('a'));
+        rest = (rest - 1) / 26;
+    }
+    letters.into_iter().rev().collect()
+}
+
+/// The place of a name such as `sdc` among its kind, from 0; nothing, if it is no such name.
+pub(crate) fn disk_number(name: &str) -> Option<u32> {
+    let letters = name.strip_prefix("vd").or_else(|| name.strip_prefix("sd"))?;
+    if letters.is_empty() || letters.len() > 2 {
+        return None;
+    }
+    let mut number = 0;
+    for letter in letters.bytes() {
+        if !letter.is_ascii_lowercase() {
+            return None;
+        }
+        number = number * 26 + u32::from(letter - b'a') + 1;
+    }
+    Some(number - 1)
+}
+
+/// The last three bytes of FNV-1a (64 bits, folded) over the VM's id, the place and the attempt.
+fn derived_address(vm: VmId, index: usize, attempt: u64) -> MacAddress {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let place = u64::try_from(index).unwrap_or(u64::MAX);
+    let bytes = vm.uuid().into_bytes();
+    for byte in bytes.into_iter().chain(place.to_le_bytes()).chain(attempt.to_le_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    let folded = hash ^ (hash >> 24) ^ (hash >> 48);
+    let [a, b, c, ..] = folded.to_le_bytes();
+    MacAddress::with_suffix([a, b, c])
+}
