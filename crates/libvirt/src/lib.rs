@@ -15,6 +15,7 @@ mod event;
 mod event_loop;
 mod handle;
 mod host;
+pub mod kvm;
 mod network;
 mod registry;
 mod stats;
