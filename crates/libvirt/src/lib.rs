@@ -23,6 +23,7 @@ mod storage;
 mod stream;
 mod subscription;
 mod typed_parameter;
+pub mod view;
 
 pub use connection::{Access, CloseReason, Connection, Identity, Keepalive, OpenOptions};
 pub use console::{Console, ConsoleAccess, Pump};
