@@ -68,14 +68,22 @@ pub fn inspect_disk(
 
 fn raw(header: &[u8], length: u64) -> Result<Size, ImageRefusal> {
     if let Some(found) = disguise(header) {
-        return Err(ImageRefusal::Format { found, said: VolumeFormat::Raw });
+        return Err(ImageRefusal::Format {
+            found,
+            said: VolumeFormat::Raw,
+        });
     }
     match length.checked_next_multiple_of(512) {
         Some(0) => Err(ImageRefusal::Damaged("it is empty".to_owned())),
         Some(size) if size <= LARGEST => Ok(Size::from_bytes(size)),
         _ => {
-            let (size, most) = (Size::from_bytes(length).rounded(), Size::from_bytes(LARGEST));
-            Err(ImageRefusal::Unsupported(format!("it has {size}; allowed are {most}")))
+            let (size, most) = (
+                Size::from_bytes(length).rounded(),
+                Size::from_bytes(LARGEST),
+            );
+            Err(ImageRefusal::Unsupported(format!(
+                "it has {size}; allowed are {most}"
+            )))
         }
     }
 }
@@ -104,7 +112,9 @@ fn disguise(header: &[u8]) -> Option<&'static str> {
         (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     ];
     let found = MAGICS.iter().find(|(offset, magic, _)| {
-        header.get(*offset..).is_some_and(|rest| rest.starts_with(magic))
+        header
+            .get(*offset..)
+            .is_some_and(|rest| rest.starts_with(magic))
     });
     if let Some((_, _, name)) = found {
         return Some(name);

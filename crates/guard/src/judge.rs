@@ -22,14 +22,33 @@ pub fn judge(policy: &HostPolicy, definition: &Definition) -> Result<(), Refusal
     judge_features(policy, definition, &mut found);
     if spec.disks.len() != definition.disks.len() {
         let (wanted, placed) = (spec.disks.len(), definition.disks.len());
-        found.refuse("disks", format!("the spec has {wanted}, of which {placed} have a volume"));
+        found.refuse(
+            "disks",
+            format!("the spec has {wanted}, of which {placed} have a volume"),
+        );
     }
     for (index, (disk, placed)) in spec.disks.iter().zip(&definition.disks).enumerate() {
-        if definition.disks.iter().take(index).any(|other| other.name == placed.name) {
-            found.refuse(format!("disks.{}", placed.name), "there are two of this name");
+        if definition
+            .disks
+            .iter()
+            .take(index)
+            .any(|other| other.name == placed.name)
+        {
+            found.refuse(
+                format!("disks.{}", placed.name),
+                "there are two of this name",
+            );
         }
-        if definition.disks.iter().take(index).any(|other| other.volume == placed.volume) {
-            let why = format!("volume {} is another disk of this VM already", placed.volume);
+        if definition
+            .disks
+            .iter()
+            .take(index)
+            .any(|other| other.volume == placed.volume)
+        {
+            let why = format!(
+                "volume {} is another disk of this VM already",
+                placed.volume
+            );
             found.refuse(format!("disks.{}", placed.name), why);
         }
         judge_disk(policy, disk, placed, &mut found);
@@ -46,19 +65,40 @@ pub fn judge(policy: &HostPolicy, definition: &Definition) -> Result<(), Refusal
 /// Whether this volume may be made.
 pub fn judge_volume(policy: &HostPolicy, wanted: &NewVolume) -> Result<(), Refusals> {
     let mut found = Gathered::default();
-    expect_pool(policy, "volume", &wanted.volume.pool, PoolPurpose::Disks, &mut found);
+    expect_pool(
+        policy,
+        "volume",
+        &wanted.volume.pool,
+        PoolPurpose::Disks,
+        &mut found,
+    );
     judge_disk_size(policy, "capacity", wanted.capacity, &mut found);
     match &wanted.content {
         VolumeContent::Blank => {}
         VolumeContent::CloneOf { volume, .. } => {
-            expect_pool(policy, "clone of", &volume.pool, PoolPurpose::Images, &mut found);
+            expect_pool(
+                policy,
+                "clone of",
+                &volume.pool,
+                PoolPurpose::Images,
+                &mut found,
+            );
             if wanted.format != VolumeFormat::Qcow2 {
                 let format = wanted.format.as_str();
-                found.refuse("format", format!("a clone can't be {format}; allowed is qcow2"));
+                found.refuse(
+                    "format",
+                    format!("a clone can't be {format}; allowed is qcow2"),
+                );
             }
         }
         VolumeContent::CopyOf { volume, .. } => {
-            expect_pool(policy, "copy of", &volume.pool, PoolPurpose::Images, &mut found);
+            expect_pool(
+                policy,
+                "copy of",
+                &volume.pool,
+                PoolPurpose::Images,
+                &mut found,
+            );
         }
     }
     found.verdict()
@@ -71,7 +111,13 @@ pub fn judge_resize(
     capacity: Size,
 ) -> Result<(), Refusals> {
     let mut found = Gathered::default();
-    expect_pool(policy, "volume", &volume.pool, PoolPurpose::Disks, &mut found);
+    expect_pool(
+        policy,
+        "volume",
+        &volume.pool,
+        PoolPurpose::Disks,
+        &mut found,
+    );
     judge_disk_size(policy, "capacity", capacity, &mut found);
     found.verdict()
 }
@@ -79,7 +125,13 @@ pub fn judge_resize(
 /// Whether an image of this many bytes may be uploaded to here.
 pub fn judge_upload(policy: &HostPolicy, volume: &VolumeRef, length: u64) -> Result<(), Refusals> {
     let mut found = Gathered::default();
-    expect_pool(policy, "volume", &volume.pool, PoolPurpose::Images, &mut found);
+    expect_pool(
+        policy,
+        "volume",
+        &volume.pool,
+        PoolPurpose::Images,
+        &mut found,
+    );
     judge_disk_size(policy, "length", Size::from_bytes(length), &mut found);
     found.verdict()
 }
@@ -113,12 +165,28 @@ fn judge_size(policy: &HostPolicy, definition: &Definition, found: &mut Gathered
 fn judge_features(policy: &HostPolicy, definition: &Definition, found: &mut Gathered) {
     let spec = &definition.spec;
     let pins = !spec.cpus.pinning.is_empty()
-        || spec.memory.numa.iter().any(|node| node.host_nodes.is_some());
+        || spec
+            .memory
+            .numa
+            .iter()
+            .any(|node| node.host_nodes.is_some());
     for (used, what, feature) in [
-        (spec.memory.huge_pages.is_some(), "memory.huge_pages", Feature::HugePages),
+        (
+            spec.memory.huge_pages.is_some(),
+            "memory.huge_pages",
+            Feature::HugePages,
+        ),
         (pins, "cpus.pinning", Feature::Pinning),
-        (!spec.shared_memory.is_empty(), "shared_memory", Feature::SharedMemory),
-        (spec.confidential.is_some(), "confidential", Feature::Confidential),
+        (
+            !spec.shared_memory.is_empty(),
+            "shared_memory",
+            Feature::SharedMemory,
+        ),
+        (
+            spec.confidential.is_some(),
+            "confidential",
+            Feature::Confidential,
+        ),
     ] {
         if used {
             expect_feature(policy, what, feature, found);
@@ -130,14 +198,20 @@ fn expect_feature(policy: &HostPolicy, what: &str, feature: Feature, found: &mut
     if !policy.features.contains(&feature) {
         let allowed = names(policy.features.iter().map(|feature| feature.as_str()));
         let feature = feature.as_str();
-        found.refuse(what, format!("this needs feature {feature}; allowed features: {allowed}"));
+        found.refuse(
+            what,
+            format!("this needs feature {feature}; allowed features: {allowed}"),
+        );
     }
 }
 
 fn judge_disk(policy: &HostPolicy, disk: &Disk, placed: &PlacedDisk, found: &mut Gathered) {
     let what = format!("disks.{}", placed.name);
     if disk.name.as_ref().is_some_and(|name| *name != placed.name) {
-        found.refuse(&what, "its volume is given under another name than the spec's");
+        found.refuse(
+            &what,
+            "its volume is given under another name than the spec's",
+        );
     }
     // What the guest may write never lies where others' disks are cloned from.
     let purpose = match disk.source {
@@ -169,7 +243,10 @@ fn expect_pool(
             PoolPurpose::Disks => "disks",
             PoolPurpose::Images => "images",
         };
-        found.refuse(what, format!("pool {pool}; allowed pools for {purpose}: {allowed}"));
+        found.refuse(
+            what,
+            format!("pool {pool}; allowed pools for {purpose}: {allowed}"),
+        );
     }
 }
 
@@ -181,7 +258,10 @@ fn judge_nic(policy: &HostPolicy, index: usize, nic: &Nic, found: &mut Gathered)
     match nic.attachment() {
         Some(Attachment::Network(name)) if !policy.networks.contains(name) => {
             let allowed = names(&policy.networks);
-            found.refuse(&what, format!("network {name}; allowed networks: {allowed}"));
+            found.refuse(
+                &what,
+                format!("network {name}; allowed networks: {allowed}"),
+            );
         }
         Some(Attachment::Bridge(name)) if !policy.bridges.contains(name) => {
             let allowed = names(&policy.bridges);
@@ -204,14 +284,26 @@ fn judge_device(
     let what = format!("passthrough[{index}]");
     match (device.pci, device.usb) {
         (Some(address), None) if !policy.devices.pci.contains(&address) => {
-            let allowed = names(policy.devices.pci.iter().map(|&address| String::from(address)));
+            let allowed = names(
+                policy
+                    .devices
+                    .pci
+                    .iter()
+                    .map(|&address| String::from(address)),
+            );
             let address = String::from(address);
-            found.refuse(&what, format!("PCI device {address}; allowed PCI devices: {allowed}"));
+            found.refuse(
+                &what,
+                format!("PCI device {address}; allowed PCI devices: {allowed}"),
+            );
         }
         (None, Some(id)) if !policy.devices.usb.contains(&id) => {
             let allowed = names(policy.devices.usb.iter().map(|&id| String::from(id)));
             let id = String::from(id);
-            found.refuse(&what, format!("USB device {id}; allowed USB devices: {allowed}"));
+            found.refuse(
+                &what,
+                format!("USB device {id}; allowed USB devices: {allowed}"),
+            );
         }
         (Some(_), None) | (None, Some(_)) => {}
         _ => found.refuse(&what, "it names neither or both of pci and usb"),
@@ -252,18 +344,34 @@ mod tests {
     }
 
     fn volume(pool: &str, name: &str) -> VolumeRef {
-        VolumeRef { pool: pool.parse().unwrap(), name: name.parse().unwrap() }
+        VolumeRef {
+            pool: pool.parse().unwrap(),
+            name: name.parse().unwrap(),
+        }
     }
 
     fn placed(name: &str, volume: VolumeRef) -> PlacedDisk {
-        PlacedDisk { name: name.parse().unwrap(), volume, format: VolumeFormat::Qcow2 }
+        PlacedDisk {
+            name: name.parse().unwrap(),
+            volume,
+            format: VolumeFormat::Qcow2,
+        }
     }
 
     /// A VM within the policy.
     fn modest() -> Definition {
         let mut spec = VmSpec::new("web".parse().unwrap());
-        spec.disks = vec![Disk::default(), Disk { source: ImageSource::Cdrom, ..Disk::default() }];
-        spec.nics = vec![Nic { network: Some("default".parse().unwrap()), ..Nic::default() }];
+        spec.disks = vec![
+            Disk::default(),
+            Disk {
+                source: ImageSource::Cdrom,
+                ..Disk::default()
+            },
+        ];
+        spec.nics = vec![Nic {
+            network: Some("default".parse().unwrap()),
+            ..Nic::default()
+        }];
         Definition {
             id: VmId::new(Uuid::from_u128(1)),
             generation: 1,
@@ -298,13 +406,22 @@ mod tests {
         greedy.disks[0].volume = volume("root", "shadow");
         greedy.spec.nics[0].network = Some("management".parse().unwrap());
         greedy.spec.nics[0].spoof_filter = SpoofFilter::Off;
-        greedy.spec.nics.push(Nic { bridge: Some("br0".parse().unwrap()), ..Nic::default() });
+        greedy.spec.nics.push(Nic {
+            bridge: Some("br0".parse().unwrap()),
+            ..Nic::default()
+        });
         greedy.spec.nics.push(Nic::default());
         let pci = "0000:00:1f.2".to_owned().try_into().ok();
         greedy.spec.passthrough = vec![
             PassthroughDevice { pci, usb: None },
-            PassthroughDevice { pci: None, usb: "1234:5678".to_owned().try_into().ok() },
-            PassthroughDevice { pci: None, usb: "046d:c52b".to_owned().try_into().ok() },
+            PassthroughDevice {
+                pci: None,
+                usb: "1234:5678".to_owned().try_into().ok(),
+            },
+            PassthroughDevice {
+                pci: None,
+                usb: "046d:c52b".to_owned().try_into().ok(),
+            },
             PassthroughDevice::default(),
         ];
         insta::assert_snapshot!(refusals(&greedy).join("\n"));
@@ -314,14 +431,20 @@ mod tests {
     fn a_disk_that_the_guest_writes_never_lies_among_the_images() {
         let mut vm = modest();
         vm.disks[0].volume = volume("images", "debian.qcow2");
-        assert_eq!(refusals(&vm), ["disks.vda: pool images; allowed pools for disks: disks"]);
+        assert_eq!(
+            refusals(&vm),
+            ["disks.vda: pool images; allowed pools for disks: disks"]
+        );
     }
 
     #[test]
     fn disks_and_their_volumes_must_match_one_to_one() {
         let mut vm = modest();
         vm.disks.pop();
-        assert_eq!(refusals(&vm), ["disks: the spec has 2, of which 1 have a volume"]);
+        assert_eq!(
+            refusals(&vm),
+            ["disks: the spec has 2, of which 1 have a volume"]
+        );
         let mut vm = modest();
         vm.spec.disks[0].name = Some("vdb".parse().unwrap());
         assert_eq!(refusals(&vm).len(), 1);
@@ -364,11 +487,26 @@ mod tests {
         };
         let huge = Size::from_gib(101);
         for bad in [
-            NewVolume { volume: volume("images", "x"), ..wanted.clone() },
-            NewVolume { volume: volume("etc", "shadow"), ..wanted.clone() },
-            NewVolume { capacity: huge, ..wanted.clone() },
-            NewVolume { format: VolumeFormat::Raw, ..wanted.clone() },
-            NewVolume { content: disk, ..wanted.clone() },
+            NewVolume {
+                volume: volume("images", "x"),
+                ..wanted.clone()
+            },
+            NewVolume {
+                volume: volume("etc", "shadow"),
+                ..wanted.clone()
+            },
+            NewVolume {
+                capacity: huge,
+                ..wanted.clone()
+            },
+            NewVolume {
+                format: VolumeFormat::Raw,
+                ..wanted.clone()
+            },
+            NewVolume {
+                content: disk,
+                ..wanted.clone()
+            },
         ] {
             assert!(judge_volume(&policy(), &bad).is_err(), "{bad:?}");
         }

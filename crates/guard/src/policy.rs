@@ -141,17 +141,29 @@ pub enum PolicyError {
 impl HostPolicy {
     /// Reads the policy, if it can be trusted.
     pub fn load(path: &Path) -> Result<Self, PolicyError> {
-        let unreadable = |error| PolicyError::Read { path: path.to_owned(), error };
+        let unreadable = |error| PolicyError::Read {
+            path: path.to_owned(),
+            error,
+        };
         let real = path.canonicalize().map_err(unreadable)?;
         let file = File::open(&real).map_err(unreadable)?;
         let status = file.metadata().map_err(unreadable)?;
         check(path, &real, &status)?;
         for folder in real.ancestors().skip(1) {
-            check(path, folder, &folder.symlink_metadata().map_err(unreadable)?)?;
+            check(
+                path,
+                folder,
+                &folder.symlink_metadata().map_err(unreadable)?,
+            )?;
         }
         let mut text = String::new();
-        file.take(LONGEST).read_to_string(&mut text).map_err(unreadable)?;
-        Self::parse(&text).map_err(|why| PolicyError::Wrong { path: path.to_owned(), why })
+        file.take(LONGEST)
+            .read_to_string(&mut text)
+            .map_err(unreadable)?;
+        Self::parse(&text).map_err(|why| PolicyError::Wrong {
+            path: path.to_owned(),
+            why,
+        })
     }
 
     /// Reads a policy's text.
@@ -176,7 +188,13 @@ impl HostPolicy {
                     pool.path.display(),
                 ));
             }
-            if policy.pools.iter().filter(|other| other.name == pool.name).count() > 1 {
+            if policy
+                .pools
+                .iter()
+                .filter(|other| other.name == pool.name)
+                .count()
+                > 1
+            {
                 return Err(format!("pool {} is named twice", pool.name));
             }
             let inside =
@@ -196,14 +214,19 @@ impl HostPolicy {
 
     /// The pools for this purpose.
     pub fn pools_for(&self, purpose: PoolPurpose) -> impl Iterator<Item = &PoolRule> {
-        self.pools.iter().filter(move |pool| pool.purpose == purpose)
+        self.pools
+            .iter()
+            .filter(move |pool| pool.purpose == purpose)
     }
 
     /// The pool and the volume's name, if `path` is a file directly in a pool's folder.
     pub fn volume_at<'a>(&self, path: &'a str) -> Option<(&PoolRule, &'a str)> {
         let (folder, name) = path.rsplit_once('/')?;
         name.parse::<hv_model::name::VolumeName>().ok()?;
-        let pool = self.pools.iter().find(|pool| pool.path.as_os_str() == folder)?;
+        let pool = self
+            .pools
+            .iter()
+            .find(|pool| pool.path.as_os_str() == folder)?;
         Some((pool, name))
     }
 }
@@ -212,7 +235,11 @@ fn check(path: &Path, part: &Path, status: &Metadata) -> Result<(), PolicyError>
     const STICKY: u32 = 0o1000;
     let own = rustix::process::geteuid().as_raw();
     let untrusted = |why: String| {
-        Err(PolicyError::Untrusted { path: path.to_owned(), part: part.to_owned(), why })
+        Err(PolicyError::Untrusted {
+            path: path.to_owned(),
+            part: part.to_owned(),
+            why,
+        })
     };
     let is_folder = status.is_dir();
     if !is_folder && !status.is_file() {
@@ -227,7 +254,9 @@ fn check(path: &Path, part: &Path, status: &Metadata) -> Result<(), PolicyError>
     let shared = status.mode() & 0o022 != 0;
     if shared && !(is_folder && status.mode() & STICKY != 0) {
         let mode = status.mode() & 0o7777;
-        return untrusted(format!("its mode {mode:04o} lets others write it: chmod go-w"));
+        return untrusted(format!(
+            "its mode {mode:04o} lets others write it: chmod go-w"
+        ));
     }
     Ok(())
 }

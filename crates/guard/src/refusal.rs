@@ -25,7 +25,10 @@ pub struct Refusals(Vec<Refusal>);
 
 impl Refusals {
     pub(crate) fn one(what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self(vec![Refusal { what: what.into(), why: why.into() }])
+        Self(vec![Refusal {
+            what: what.into(),
+            why: why.into(),
+        }])
     }
 
     /// Each refusal.
@@ -35,7 +38,11 @@ impl Refusals {
 }
 
 fn list(refusals: &[Refusal]) -> String {
-    refusals.iter().map(Refusal::to_string).collect::<Vec<_>>().join("; ")
+    refusals
+        .iter()
+        .map(Refusal::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Gathers refusals.
@@ -44,16 +51,27 @@ pub(crate) struct Gathered(Vec<Refusal>);
 
 impl Gathered {
     pub(crate) fn refuse(&mut self, what: impl Into<String>, why: impl Into<String>) {
-        self.0.push(Refusal { what: what.into(), why: why.into() });
+        self.0.push(Refusal {
+            what: what.into(),
+            why: why.into(),
+        });
     }
 
     pub(crate) fn verdict(self) -> Result<(), Refusals> {
-        if self.0.is_empty() { Ok(()) } else { Err(Refusals(self.0)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Refusals(self.0))
+        }
     }
 }
 
 /// Names in a sentence: `a, b`, or that there are none.
 pub(crate) fn names<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
-    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
+    if items.is_empty() {
+        "none".to_owned()
+    } else {
+        items.join(", ")
+    }
 }

@@ -137,9 +137,18 @@ pub fn judge_xml(
     let document =
         Document::parse(xml).map_err(|error| Refusals::one("XML", format!("{error}")))?;
     let table = table();
-    let mut look = Look { policy, definition, emulator, table, found: Gathered::default() };
+    let mut look = Look {
+        policy,
+        definition,
+        emulator,
+        table,
+        found: Gathered::default(),
+    };
     look.at(document.root_element(), "");
-    for device in document.descendants().filter(|node| is_at(*node, "devices")) {
+    for device in document
+        .descendants()
+        .filter(|node| is_at(*node, "devices"))
+    {
         match device.tag_name().name() {
             "disk" => look.at_disk(device),
             "interface" => look.at_interface(device),
@@ -158,7 +167,11 @@ fn table() -> BTreeMap<&'static str, Row> {
         };
         let mut words = element.split_whitespace();
         let Some(path) = words.next() else { continue };
-        let mut row = Row { repeats: path.starts_with('*'), text, ..Row::default() };
+        let mut row = Row {
+            repeats: path.starts_with('*'),
+            text,
+            ..Row::default()
+        };
         for word in words {
             match (word.strip_prefix('!'), word.split_once('=')) {
                 (Some(feature), _) => row.feature = Some(feature),
@@ -211,30 +224,47 @@ impl Look<'_> {
             return;
         };
         if let Some(feature) = row.feature.filter(|feature| !self.has_feature(feature)) {
-            self.found.refuse(&path, format!("this needs feature {feature}"));
+            self.found
+                .refuse(&path, format!("this needs feature {feature}"));
         }
         for attribute in node.attributes() {
             let what = format!("{path} {}", attribute.name());
             let plain = attribute.namespace().is_none();
-            let rule = row.attributes.iter().find(|(name, _)| plain && *name == attribute.name());
+            let rule = row
+                .attributes
+                .iter()
+                .find(|(name, _)| plain && *name == attribute.name());
             match rule {
                 Some((_, rule)) => self.value(&what, rule, attribute.value()),
                 None => self.found.refuse(what, "this attribute is not allowed"),
             }
         }
-        let texts = node.children().filter(Node::is_text).filter_map(|text| text.text());
+        let texts = node
+            .children()
+            .filter(Node::is_text)
+            .filter_map(|text| text.text());
         let text: String = texts.collect();
         match row.text {
             Some(rule) => self.value(&path, rule, &text),
             None if text.trim().is_empty() => {}
-            None => self.found.refuse(&path, format!("text is not allowed here: {}", quote(&text))),
+            None => self
+                .found
+                .refuse(&path, format!("text is not allowed here: {}", quote(&text))),
         }
         let elements: Vec<_> = node.children().filter(Node::is_element).collect();
         for (index, element) in elements.iter().enumerate() {
             let tag = element.tag_name();
             let below = format!("{path}/{}", tag.name());
-            let repeats = self.table.get(below.as_str()).is_some_and(|row| row.repeats);
-            if !repeats && elements.iter().take(index).any(|other| other.tag_name() == tag) {
+            let repeats = self
+                .table
+                .get(below.as_str())
+                .is_some_and(|row| row.repeats);
+            if !repeats
+                && elements
+                    .iter()
+                    .take(index)
+                    .any(|other| other.tag_name() == tag)
+            {
                 self.found.refuse(below, "this element is there twice");
             }
             self.at(*element, &path);
@@ -242,7 +272,10 @@ impl Look<'_> {
     }
 
     fn has_feature(&self, name: &str) -> bool {
-        self.policy.features.iter().any(|feature| feature.as_str() == name)
+        self.policy
+            .features
+            .iter()
+            .any(|feature| feature.as_str() == name)
     }
 
     /// Looks at a value by the rule of that name.
@@ -253,7 +286,10 @@ impl Look<'_> {
         let (fits, allowed) = match rule {
             "@text" => (true, String::new()),
             "@number" => (number().is_some(), "a number".to_owned()),
-            "@word" => (value.parse::<DeviceName>().is_ok(), "a plain word".to_owned()),
+            "@word" => (
+                value.parse::<DeviceName>().is_ok(),
+                "a plain word".to_owned(),
+            ),
             "@name" if what == "domain/name" => {
                 (value == spec.name.as_str(), spec.name.to_string())
             }
@@ -268,30 +304,52 @@ impl Look<'_> {
             }
             "@memory" => {
                 let most = limits.memory.unwrap_or(Size::from_bytes(u64::MAX));
-                (number().is_some_and(|kib| kib <= most.kib()), format!("{} KiB", most.kib()))
+                (
+                    number().is_some_and(|kib| kib <= most.kib()),
+                    format!("{} KiB", most.kib()),
+                )
             }
             "@cpus" => {
                 let most = limits.vcpus.unwrap_or(u32::MAX);
-                (number().is_some_and(|count| count <= u64::from(most)), most.to_string())
+                (
+                    number().is_some_and(|count| count <= u64::from(most)),
+                    most.to_string(),
+                )
             }
-            "@mac" => (value.parse::<MacAddress>().is_ok(), "a MAC address".to_owned()),
+            "@mac" => (
+                value.parse::<MacAddress>().is_ok(),
+                "a MAC address".to_owned(),
+            ),
             "@network" => (
-                self.policy.networks.iter().any(|name| name.as_str() == value),
+                self.policy
+                    .networks
+                    .iter()
+                    .any(|name| name.as_str() == value),
                 names(&self.policy.networks),
             ),
             "@bridge" => (
-                self.policy.bridges.iter().any(|name| name.as_str() == value),
+                self.policy
+                    .bridges
+                    .iter()
+                    .any(|name| name.as_str() == value),
                 names(&self.policy.bridges),
             ),
             "@volume" => (
                 self.policy.volume_at(value).is_some(),
-                format!("a file in {}", names(self.policy.pools.iter().map(|p| p.path.display()))),
+                format!(
+                    "a file in {}",
+                    names(self.policy.pools.iter().map(|p| p.path.display()))
+                ),
             ),
             "@emulator" => (value == self.emulator, self.emulator.to_owned()),
-            words => (words.split('|').any(|word| word == value), words.replace('|', ", ")),
+            words => (
+                words.split('|').any(|word| word == value),
+                words.replace('|', ", "),
+            ),
         };
         if !fits {
-            self.found.refuse(what, format!("{}; allowed: {allowed}", quote(value)));
+            self.found
+                .refuse(what, format!("{}; allowed: {allowed}", quote(value)));
         }
     }
 
@@ -305,12 +363,17 @@ impl Look<'_> {
             return;
         };
         if format.is_none() {
-            self.found.refuse(what, "it does not say its format, so QEMU would guess it");
+            self.found
+                .refuse(what, "it does not say its format, so QEMU would guess it");
         }
         let readonly =
             child(disk, "readonly").is_some() && disk.attribute("device") == Some("cdrom");
         if !readonly && pool.purpose != PoolPurpose::Disks {
-            let why = format!("{} can be written and lies in pool {}", quote_path(path), pool.name);
+            let why = format!(
+                "{} can be written and lies in pool {}",
+                quote_path(path),
+                pool.name
+            );
             self.found.refuse(what, why);
         }
     }
@@ -321,11 +384,15 @@ impl Look<'_> {
         let kind = interface.attribute("type").unwrap_or_default();
         if source.is_none_or(|source| source.attributes().len() != 1 || !source.has_attribute(kind))
         {
-            self.found.refuse(what, "it is not plugged into exactly one network or bridge");
+            self.found
+                .refuse(what, "it is not plugged into exactly one network or bridge");
         }
         let feature = Feature::NoSpoofFilter;
         if child(interface, "filterref").is_none() && !self.policy.features.contains(&feature) {
-            self.found.refuse(what, format!("no filter; this needs feature {}", feature.as_str()));
+            self.found.refuse(
+                what,
+                format!("no filter; this needs feature {}", feature.as_str()),
+            );
         }
     }
 }

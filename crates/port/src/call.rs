@@ -26,7 +26,10 @@ use crate::{
 /// What a client may send.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(clippy::large_enum_variant, reason = "one lives at a time, and not for long")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, and not for long"
+)]
 pub(crate) enum Request {
     /// A call; one answer follows.
     Call(Call),
@@ -71,14 +74,18 @@ impl Answer {
             let error = HypervisorError::new(HypervisorErrorKind::Internal, message);
             serde_json::to_vec(&Result::<()>::Err(error)).unwrap_or_default()
         });
-        Self { payload, descriptor: None }
+        Self {
+            payload,
+            descriptor: None,
+        }
     }
 
     fn with_descriptor(result: Result<OwnedFd>) -> Self {
         match result {
-            Ok(descriptor) => {
-                Self { descriptor: Some(descriptor), ..Self::with_value(&Result::Ok(())) }
-            }
+            Ok(descriptor) => Self {
+                descriptor: Some(descriptor),
+                ..Self::with_value(&Result::Ok(()))
+            },
             Err(error) => Self::with_value(&Result::<()>::Err(error)),
         }
     }
@@ -86,12 +93,16 @@ impl Answer {
 
 /// The value in an answer.
 pub(crate) fn value<T: DeserializeOwned>(frame: &Frame) -> Result<T> {
-    frame.read::<Result<T>>().unwrap_or_else(|error| Err(nonsense(&error)))
+    frame
+        .read::<Result<T>>()
+        .unwrap_or_else(|error| Err(nonsense(&error)))
 }
 
 fn descriptor(frame: Frame) -> Result<OwnedFd> {
     value::<()>(&frame)?;
-    frame.descriptor.ok_or_else(|| nonsense(&"a descriptor is missing"))
+    frame
+        .descriptor
+        .ok_or_else(|| nonsense(&"a descriptor is missing"))
 }
 
 fn nonsense(why: &dyn std::fmt::Display) -> HypervisorError {

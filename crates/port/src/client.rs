@@ -71,7 +71,11 @@ impl Client {
 
     /// The same, with other time limits.
     pub fn with_timeouts(path: impl Into<PathBuf>, timeouts: Timeouts) -> Self {
-        Self { path: path.into(), timeouts, pool: Pool::default() }
+        Self {
+            path: path.into(),
+            timeouts,
+            pool: Pool::default(),
+        }
     }
 
     /// Where the broker listens.
@@ -94,7 +98,10 @@ impl Client {
         let deadline = Deadline::after(limit);
         let payload = encode(request)?;
         let Some(mut place) = self.pool.take(deadline) else {
-            let message = format!("too many calls wait for the broker at {}", self.path.display());
+            let message = format!(
+                "too many calls wait for the broker at {}",
+                self.path.display()
+            );
             return Err(HypervisorError::new(HypervisorErrorKind::TimedOut, message));
         };
         let wire = match place.idle.take() {
@@ -146,7 +153,9 @@ impl Client {
                 }
             }
         };
-        let spawned = thread::Builder::new().name("port-facts".to_owned()).spawn(pass_on);
+        let spawned = thread::Builder::new()
+            .name("port-facts".to_owned())
+            .spawn(pass_on);
         spawned.map(|_| receiver).map_err(|error| {
             let message = format!("a thread for facts can't start: {error}");
             HypervisorError::new(HypervisorErrorKind::Internal, message)
@@ -155,15 +164,19 @@ impl Client {
 
     fn connect(&self, deadline: Deadline) -> Result<Wire> {
         let socket = open(&self.path).map_err(|error| {
-            let message =
-                format!("the broker can't be reached at {}: {error}", self.path.display());
+            let message = format!(
+                "the broker can't be reached at {}: {error}",
+                self.path.display()
+            );
             HypervisorError::new(HypervisorErrorKind::Unavailable, message)
         })?;
         let wire = Wire::new(socket);
         // A broker that turns this user away greets, says so and closes: that is worth reading
         // even where it closed before our own greeting.
         let sent = wire.send_greeting(deadline);
-        let greeted = wire.receive_greeting(deadline).map_err(|error| sent.err().unwrap_or(error));
+        let greeted = wire
+            .receive_greeting(deadline)
+            .map_err(|error| sent.err().unwrap_or(error));
         greeted.map_err(|error| self.failed(&error, self.timeouts.brief))?;
         Ok(wire)
     }
@@ -213,7 +226,10 @@ fn encode(request: &Request) -> Result<Vec<u8>> {
     };
     match serde_json::to_vec(request) {
         Ok(payload) if payload.len() <= CALL_LIMIT => Ok(payload),
-        Ok(payload) => refuse(format!("it has {} bytes; allowed are {CALL_LIMIT}", payload.len())),
+        Ok(payload) => refuse(format!(
+            "it has {} bytes; allowed are {CALL_LIMIT}",
+            payload.len()
+        )),
         Err(error) => refuse(error.to_string()),
     }
 }

@@ -18,6 +18,7 @@ impl Deadline {
 
     /// How much time is left; `None` where waiting never ends.
     pub(crate) fn remaining(self) -> Option<Duration> {
-        self.0.map(|moment| moment.saturating_duration_since(Instant::now()))
+        self.0
+            .map(|moment| moment.saturating_duration_since(Instant::now()))
     }
 }

@@ -53,7 +53,11 @@ pub(crate) fn wait(
         let limit = limit.map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         match poll(&mut watched, limit.as_ref()) {
             Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-            Ok(_) if watched.get(1).is_some_and(|other| !other.revents().is_empty()) => {
+            Ok(_)
+                if watched
+                    .get(1)
+                    .is_some_and(|other| !other.revents().is_empty()) =>
+            {
                 return Ok(Waited::Interrupted);
             }
             Ok(_) => return Ok(Waited::Ready),
@@ -115,7 +119,9 @@ pub(crate) fn receive_exactly(
                     }
                 }
                 if received.flags.contains(ReturnFlags::CTRUNC) {
-                    return Err(io::Error::other("more descriptors than one message may carry"));
+                    return Err(io::Error::other(
+                        "more descriptors than one message may carry",
+                    ));
                 }
                 if received.bytes == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());

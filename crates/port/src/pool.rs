@@ -40,7 +40,10 @@ impl Pool {
                     let waited = self.freed.wait_timeout(state, left);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
-                None => self.freed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .freed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
             };
         }
         state.taken += 1;

@@ -98,7 +98,10 @@ impl Server {
         }
         let made = || -> io::Result<Self> {
             // Made under another name, so that whoever sees the socket can connect.
-            let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+            let mut name = path
+                .file_name()
+                .ok_or(io::ErrorKind::InvalidInput)?
+                .to_owned();
             name.push(format!(".{}", std::process::id()));
             let unfinished = path.with_file_name(name);
             match fs::remove_file(&unfinished) {
@@ -123,7 +126,10 @@ impl Server {
                 stop: Stop(Arc::new(stop)),
             })
         };
-        made().map_err(|error| ServerError::Socket { path: path.to_owned(), error })
+        made().map_err(|error| ServerError::Socket {
+            path: path.to_owned(),
+            error,
+        })
     }
 
     /// What ends this server.
@@ -136,8 +142,12 @@ impl Server {
         let crowd = Arc::new(Crowd::default());
         loop {
             let stopped = Some(self.stopped.as_fd());
-            let waited =
-                descriptors::wait(self.listener.as_fd(), PollFlags::IN, stopped, Deadline::NEVER)?;
+            let waited = descriptors::wait(
+                self.listener.as_fd(),
+                PollFlags::IN,
+                stopped,
+                Deadline::NEVER,
+            )?;
             if waited == Waited::Interrupted {
                 break;
             }
@@ -175,7 +185,11 @@ impl Server {
         let (user, process) = (peer.uid.as_raw(), peer.pid.as_raw_nonzero().get());
         let wire = Wire::new(socket);
         if !self.users.contains(&user) {
-            tracing::warn!(user, process, "a user who may not use the port was turned away");
+            tracing::warn!(
+                user,
+                process,
+                "a user who may not use the port was turned away"
+            );
             let message = format!("user {user} may not use this broker");
             turn_away(&wire, HypervisorErrorKind::Refused, message);
             return;
@@ -258,7 +272,10 @@ fn push_facts(
         }
         let payload = serde_json::to_vec(&fact)?;
         if payload.len() > ANSWER_LIMIT {
-            return Err(WireError::Length { length: payload.len() as u64, limit: ANSWER_LIMIT });
+            return Err(WireError::Length {
+                length: payload.len() as u64,
+                limit: ANSWER_LIMIT,
+            });
         }
         wire.send(&payload, None, Deadline::after(INSIDE_A_FRAME))?;
     }
@@ -305,7 +322,9 @@ impl Crowd {
     fn wait_until_gone(&self, deadline: Deadline) -> bool {
         let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
         let left = deadline.remaining().unwrap_or(Duration::MAX);
-        let waited = self.left.wait_timeout_while(count, left, |count| *count > 0);
+        let waited = self
+            .left
+            .wait_timeout_while(count, left, |count| *count > 0);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 }

@@ -147,9 +147,14 @@ impl Wire {
         descriptor: Option<BorrowedFd<'_>>,
         deadline: Deadline,
     ) -> Result<(), WireError> {
-        let length = u32::try_from(payload.len()).ok().filter(|length| *length > 0);
+        let length = u32::try_from(payload.len())
+            .ok()
+            .filter(|length| *length > 0);
         let Some(length) = length else {
-            return Err(WireError::Length { length: payload.len() as u64, limit: ANSWER_LIMIT });
+            return Err(WireError::Length {
+                length: payload.len() as u64,
+                limit: ANSWER_LIMIT,
+            });
         };
         let mut frame = Vec::with_capacity(4 + payload.len());
         frame.extend(length.to_be_bytes());
@@ -184,7 +189,9 @@ impl Wire {
         }
         descriptors::receive_exactly(&self.0, end, &mut passed, deadline)?;
         let length = u64::from(u32::from_be_bytes(length));
-        let Some(size) = usize::try_from(length).ok().filter(|size| (1..=limit).contains(size))
+        let Some(size) = usize::try_from(length)
+            .ok()
+            .filter(|size| (1..=limit).contains(size))
         else {
             return Err(WireError::Length { length, limit });
         };
@@ -193,7 +200,10 @@ impl Wire {
         if passed.len() > 1 {
             return Err(WireError::Descriptors(passed.len()));
         }
-        Ok(Frame { payload, descriptor: passed.pop() })
+        Ok(Frame {
+            payload,
+            descriptor: passed.pop(),
+        })
     }
 
     /// Sends a value as a frame, with a time limit of its own.
@@ -240,9 +250,16 @@ mod tests {
         assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
         File::from(descriptor).write_all(b"through").unwrap();
         let mut text = String::new();
-        File::from(OwnedFd::from(reader)).read_to_string(&mut text).unwrap();
+        File::from(OwnedFd::from(reader))
+            .read_to_string(&mut text)
+            .unwrap();
         assert_eq!(text, "through");
-        assert!(far.receive(CALL_LIMIT, soon()).unwrap().descriptor.is_none());
+        assert!(
+            far.receive(CALL_LIMIT, soon())
+                .unwrap()
+                .descriptor
+                .is_none()
+        );
     }
 
     #[test]
@@ -252,10 +269,15 @@ mod tests {
         for byte in [&[0][..], &[0, 0, 2, b'{', b'}']] {
             descriptors::send(&far, byte, Some(writer.as_fd()), soon()).unwrap();
         }
-        assert!(matches!(near.receive(CALL_LIMIT, soon()), Err(WireError::Descriptors(2))));
+        assert!(matches!(
+            near.receive(CALL_LIMIT, soon()),
+            Err(WireError::Descriptors(2))
+        ));
         drop(writer);
         let mut rest = Vec::new();
-        File::from(OwnedFd::from(reader)).read_to_end(&mut rest).unwrap();
+        File::from(OwnedFd::from(reader))
+            .read_to_end(&mut rest)
+            .unwrap();
         assert!(rest.is_empty(), "every copy of the writing end is closed");
     }
 
@@ -264,10 +286,16 @@ mod tests {
         let (near, mut far) = pair();
         far.write_all(b"HV-PORT\n\0\0\0\x09").unwrap();
         let theirs = near.receive_greeting(soon());
-        assert!(matches!(theirs, Err(WireError::Version { theirs: 9 })), "{theirs:?}");
+        assert!(
+            matches!(theirs, Err(WireError::Version { theirs: 9 })),
+            "{theirs:?}"
+        );
         let (near, mut far) = pair();
         far.write_all(b"GET / HTTP/1.1\r\n").unwrap();
-        assert!(matches!(near.receive_greeting(soon()), Err(WireError::Stranger)));
+        assert!(matches!(
+            near.receive_greeting(soon()),
+            Err(WireError::Stranger)
+        ));
     }
 
     #[test]
@@ -275,9 +303,18 @@ mod tests {
         let (near, mut far) = pair();
         far.write_all(&u32::MAX.to_be_bytes()).unwrap();
         let refused = near.receive(CALL_LIMIT, soon());
-        assert!(matches!(refused, Err(WireError::Length { length: 0xffff_ffff, .. })));
+        assert!(matches!(
+            refused,
+            Err(WireError::Length {
+                length: 0xffff_ffff,
+                ..
+            })
+        ));
         far.write_all(&0_u32.to_be_bytes()).unwrap();
-        assert!(matches!(near.receive(CALL_LIMIT, soon()), Err(WireError::Length { .. })));
+        assert!(matches!(
+            near.receive(CALL_LIMIT, soon()),
+            Err(WireError::Length { .. })
+        ));
     }
 
     #[test]

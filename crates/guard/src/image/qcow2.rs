@@ -40,21 +40,32 @@ pub(super) fn inspect(
     let bytes = Bytes(header);
     if bytes.u32(0).ok() != Some(MAGIC) {
         let found = super::disguise(header).unwrap_or("no qcow2 image");
-        return Err(ImageRefusal::Format { found, said: VolumeFormat::Qcow2 });
+        return Err(ImageRefusal::Format {
+            found,
+            said: VolumeFormat::Qcow2,
+        });
     }
     let version = bytes.u32(4)?;
     if !(2..=3).contains(&version) {
-        return unsupported(format!("it has version {version} of qcow2; allowed are 2 and 3"));
+        return unsupported(format!(
+            "it has version {version} of qcow2; allowed are 2 and 3"
+        ));
     }
     let cluster_bits = bytes.u32(20)?;
     if !(9..=21).contains(&cluster_bits) {
-        return damaged(format!("clusters of 2^{cluster_bits} bytes; allowed are 2^9 to 2^21"));
+        return damaged(format!(
+            "clusters of 2^{cluster_bits} bytes; allowed are 2^9 to 2^21"
+        ));
     }
     let cluster = 1_usize << cluster_bits;
     if bytes.u32(32)? != 0 {
         return unsupported("it is encrypted");
     }
-    let start = if version == 2 { V2_HEADER } else { features(&bytes, cluster_bits, backing)? };
+    let start = if version == 2 {
+        V2_HEADER
+    } else {
+        features(&bytes, cluster_bits, backing)?
+    };
     let name = backing_name(&bytes, start, cluster)?;
     let format = extensions(&bytes, start, cluster)?;
     match (name, backing) {
@@ -64,7 +75,11 @@ pub(super) fn inspect(
                 Some(b"qcow2") => VolumeFormat::Qcow2,
                 Some(b"raw") => VolumeFormat::Raw,
                 // Without a format QEMU would probe the file below.
-                _ => return Err(ImageRefusal::PointsElsewhere(format!("{name}, format unsaid"))),
+                _ => {
+                    return Err(ImageRefusal::PointsElsewhere(format!(
+                        "{name}, format unsaid"
+                    )));
+                }
             };
             if !allows(&name, said) {
                 return Err(ImageRefusal::PointsElsewhere(name));
@@ -96,7 +111,9 @@ fn features(
 ) -> Result<usize, ImageRefusal> {
     let incompatible = bytes.u64(72)?;
     if incompatible & EXTERNAL_DATA != 0 {
-        return Err(ImageRefusal::PointsElsewhere("it keeps its data in another file".to_owned()));
+        return Err(ImageRefusal::PointsElsewhere(
+            "it keeps its data in another file".to_owned(),
+        ));
     }
     if incompatible & CORRUPT != 0 {
         return damaged("it is marked as corrupt");
@@ -106,7 +123,9 @@ fn features(
     }
     let unknown = incompatible & !(DIRTY | CORRUPT | COMPRESSION | EXTENDED_L2);
     if unknown != 0 {
-        return unsupported(format!("it needs features that are not known here ({unknown:#x})"));
+        return unsupported(format!(
+            "it needs features that are not known here ({unknown:#x})"
+        ));
     }
     if incompatible & EXTENDED_L2 != 0 && cluster_bits < 14 {
         return damaged("extended entries with clusters that are too small");
@@ -122,7 +141,11 @@ fn features(
     if length < V3_HEADER || length > most || !length.is_multiple_of(8) {
         return damaged(format!("a header of {length} bytes"));
     }
-    let compression = if length > V3_HEADER { bytes.u8(104)? } else { 0 };
+    let compression = if length > V3_HEADER {
+        bytes.u8(104)?
+    } else {
+        0
+    };
     if compression > 1 || (compression == 1) != (incompatible & COMPRESSION != 0) {
         return unsupported(format!("compression of kind {compression}"));
     }
@@ -142,7 +165,9 @@ fn backing_name(
     let offset = usize::try_from(offset).unwrap_or(usize::MAX);
     let end = offset.saturating_add(length);
     if offset < start || length == 0 || length > 1023 || end > cluster {
-        return damaged(format!("a backing file's name of {length} bytes at {offset}"));
+        return damaged(format!(
+            "a backing file's name of {length} bytes at {offset}"
+        ));
     }
     let name = bytes.slice(offset, length)?;
     let shown = String::from_utf8_lossy(name).replace(char::is_control, "?");
@@ -201,7 +226,9 @@ fn tables(
     let needed = size.div_ceil(cluster * (cluster / entry));
     // QEMU's own limit: 32 MiB of entries.
     if l1_size < needed || l1_size > (32 << 20) / 8 {
-        return damaged(format!("a first table of {l1_size} entries, where {needed} are needed"));
+        return damaged(format!(
+            "a first table of {l1_size} entries, where {needed} are needed"
+        ));
     }
     let (refcounts_offset, refcounts) = (bytes.u64(48)?, u64::from(bytes.u32(56)?));
     if refcounts == 0 || refcounts > (8 << 20) / cluster.min(8 << 20) {
@@ -209,7 +236,11 @@ fn tables(
     }
     for (what, offset, space) in [
         ("first table", l1_offset, l1_size * 8),
-        ("table of reference counts", refcounts_offset, refcounts * cluster),
+        (
+            "table of reference counts",
+            refcounts_offset,
+            refcounts * cluster,
+        ),
     ] {
         let end = offset.saturating_add(space);
         let beyond = length.is_some_and(|length| end > length.next_multiple_of(cluster));
@@ -234,12 +265,16 @@ struct Bytes<'a>(&'a [u8]);
 impl<'a> Bytes<'a> {
     fn slice(&self, offset: usize, length: usize) -> Result<&'a [u8], ImageRefusal> {
         let end = offset.saturating_add(length);
-        self.0.get(offset..end).map_or_else(|| damaged("its header ends too early"), Ok)
+        self.0
+            .get(offset..end)
+            .map_or_else(|| damaged("its header ends too early"), Ok)
     }
 
     fn array<const N: usize>(&self, offset: usize) -> Result<[u8; N], ImageRefusal> {
         let slice = self.slice(offset, N)?;
-        slice.try_into().or_else(|_| damaged("its header ends too early"))
+        slice
+            .try_into()
+            .or_else(|_| damaged("its header ends too early"))
     }
 
     fn u8(&self, offset: usize) -> Result<u8, ImageRefusal> {

@@ -9,7 +9,10 @@ use super::*;
 
 /// Runs `qemu-img` in a folder, and reads the file `a` that it makes.
 fn made_by(folder: &Path, arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new("qemu-img").current_dir(folder).args(arguments).output();
+    let output = Command::new("qemu-img")
+        .current_dir(folder)
+        .args(arguments)
+        .output();
     let output = output.expect("qemu-img is needed for this test");
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     fs::read(folder.join("a")).unwrap()
@@ -40,7 +43,11 @@ fn plain_images_of_every_kind_are_taken() {
         "preallocation=metadata",
     ] {
         let image = make(&["create", "-q", "-f", "qcow2", "-o", options, "a", "1G"]);
-        assert_eq!(look(&image, VolumeFormat::Qcow2), Ok(Size::from_gib(1)), "{options}");
+        assert_eq!(
+            look(&image, VolumeFormat::Qcow2),
+            Ok(Size::from_gib(1)),
+            "{options}"
+        );
     }
 }
 
@@ -49,14 +56,24 @@ fn an_image_with_a_backing_file_points_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("secret"), [0; 512]).unwrap();
     for options in [&["-F", "raw"][..], &["-F", "raw", "-o", "compat=0.10"]] {
-        let arguments =
-            [&["create", "-q", "-f", "qcow2", "-b", "secret"], options, &["a"]].concat();
+        let arguments = [
+            &["create", "-q", "-f", "qcow2", "-b", "secret"],
+            options,
+            &["a"],
+        ]
+        .concat();
         let image = made_by(folder.path(), &arguments);
         let refused = look(&image, VolumeFormat::Qcow2);
-        assert_eq!(refused, Err(ImageRefusal::PointsElsewhere("secret".to_owned())));
+        assert_eq!(
+            refused,
+            Err(ImageRefusal::PointsElsewhere("secret".to_owned()))
+        );
         // Nor does it pass as the plain bytes of a disk.
         let refused = look(&image, VolumeFormat::Raw);
-        assert!(matches!(refused, Err(ImageRefusal::Format { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(ImageRefusal::Format { .. })),
+            "{refused:?}"
+        );
     }
 }
 
@@ -67,11 +84,18 @@ fn a_disk_of_ours_may_stand_on_what_is_allowed_in_the_format_that_it_names() {
     fs::rename(folder.path().join("a"), folder.path().join("base")).unwrap();
     let base = folder.path().join("base");
     let base = base.to_str().unwrap();
-    let image =
-        made_by(folder.path(), &["create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", "a"]);
+    let image = made_by(
+        folder.path(),
+        &[
+            "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", "a",
+        ],
+    );
     let header = &image[..HEADER];
     let allow = |path: &str, format| path == base && format == VolumeFormat::Qcow2;
-    assert_eq!(inspect_disk(header, VolumeFormat::Qcow2, Backing::If(&allow)), Ok(()));
+    assert_eq!(
+        inspect_disk(header, VolumeFormat::Qcow2, Backing::If(&allow)),
+        Ok(())
+    );
     let deny = |_: &str, _| false;
     assert!(inspect_disk(header, VolumeFormat::Qcow2, Backing::If(&deny)).is_err());
     assert!(inspect_disk(header, VolumeFormat::Qcow2, Backing::None).is_err());
@@ -79,14 +103,29 @@ fn a_disk_of_ours_may_stand_on_what_is_allowed_in_the_format_that_it_names() {
 
 #[test]
 fn an_image_with_a_data_file_points_elsewhere() {
-    let image = make(&["create", "-q", "-f", "qcow2", "-o", "data_file=other", "a", "1G"]);
+    let image = make(&[
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-o",
+        "data_file=other",
+        "a",
+        "1G",
+    ]);
     let refused = look(&image, VolumeFormat::Qcow2);
-    assert!(matches!(refused, Err(ImageRefusal::PointsElsewhere(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ImageRefusal::PointsElsewhere(_))),
+        "{refused:?}"
+    );
     // Also where the flag that admits it was cleared: the name alone is enough.
     let mut image = image;
     image[79] &= !4;
     let refused = look(&image, VolumeFormat::Qcow2);
-    assert_eq!(refused, Err(ImageRefusal::PointsElsewhere("other".to_owned())));
+    assert_eq!(
+        refused,
+        Err(ImageRefusal::PointsElsewhere("other".to_owned()))
+    );
 }
 
 #[test]
@@ -96,10 +135,14 @@ fn encrypted_images_are_refused() {
         let options = format!("encrypt.format={format},encrypt.key-secret=s");
         let fast = ",encrypt.iter-time=10";
         let options = options + if format == "luks" { fast } else { "" };
-        let arguments =
-            ["create", "-q", "--object", secret, "-f", "qcow2", "-o", &options, "a", "1M"];
+        let arguments = [
+            "create", "-q", "--object", secret, "-f", "qcow2", "-o", &options, "a", "1M",
+        ];
         let refused = look(&make(&arguments), VolumeFormat::Qcow2);
-        assert!(matches!(refused, Err(ImageRefusal::Unsupported(_))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(ImageRefusal::Unsupported(_))),
+            "{refused:?}"
+        );
     }
     let arguments = [
         "create",
@@ -123,7 +166,10 @@ fn internal_snapshots_are_refused_in_uploads() {
     made_by(folder.path(), &["create", "-q", "-f", "qcow2", "a", "1M"]);
     let image = made_by(folder.path(), &["snapshot", "-c", "one", "a"]);
     let refused = look(&image, VolumeFormat::Qcow2);
-    assert!(matches!(refused, Err(ImageRefusal::Unsupported(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ImageRefusal::Unsupported(_))),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -139,7 +185,10 @@ fn other_formats_are_no_raw_disks_and_no_qcow2() {
     ] {
         let image = make(&["create", "-q", "-f", format, "a", "1M"]);
         let refused = look(&image, VolumeFormat::Raw).unwrap_err().to_string();
-        assert!(refused.contains(words) && refused.contains("qemu-img convert"), "{refused}");
+        assert!(
+            refused.contains(words) && refused.contains("qemu-img convert"),
+            "{refused}"
+        );
         if format != "qcow2" {
             assert!(look(&image, VolumeFormat::Qcow2).is_err(), "{format}");
         }
@@ -151,8 +200,14 @@ fn other_formats_are_no_raw_disks_and_no_qcow2() {
 
 #[test]
 fn raw_disks_are_counted_in_whole_sectors() {
-    assert_eq!(look(&[0; 512], VolumeFormat::Raw), Ok(Size::from_bytes(512)));
-    assert_eq!(look(&[0; 513], VolumeFormat::Raw), Ok(Size::from_bytes(1024)));
+    assert_eq!(
+        look(&[0; 512], VolumeFormat::Raw),
+        Ok(Size::from_bytes(512))
+    );
+    assert_eq!(
+        look(&[0; 513], VolumeFormat::Raw),
+        Ok(Size::from_bytes(1024))
+    );
     assert!(look(&[], VolumeFormat::Raw).is_err());
     assert!(inspect(&[0; 512], VolumeFormat::Raw, u64::MAX).is_err());
 }

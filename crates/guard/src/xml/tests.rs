@@ -41,18 +41,33 @@ fn policy() -> HostPolicy {
 }
 
 fn strict() -> HostPolicy {
-    HostPolicy { features: std::collections::BTreeSet::new(), ..policy() }
+    HostPolicy {
+        features: std::collections::BTreeSet::new(),
+        ..policy()
+    }
 }
 
 fn placed(name: &str, pool: &str, volume: &str) -> PlacedDisk {
-    let volume = VolumeRef { pool: pool.parse().unwrap(), name: volume.parse().unwrap() };
-    PlacedDisk { name: name.parse().unwrap(), volume, format: VolumeFormat::Qcow2 }
+    let volume = VolumeRef {
+        pool: pool.parse().unwrap(),
+        name: volume.parse().unwrap(),
+    };
+    PlacedDisk {
+        name: name.parse().unwrap(),
+        volume,
+        format: VolumeFormat::Qcow2,
+    }
 }
 
 fn rendered(definition: &Definition) -> String {
-    let files = definition.disks.iter().map(|disk| format!("/pools/{}", disk.volume));
+    let files = definition
+        .disks
+        .iter()
+        .map(|disk| format!("/pools/{}", disk.volume));
     let host = RenderHost {
-        acceleration: Acceleration::Tcg { why: "a test".into() },
+        acceleration: Acceleration::Tcg {
+            why: "a test".into(),
+        },
         arch: Arch::X86_64,
         emulator: EMULATOR.into(),
         disk_paths: files.collect(),
@@ -64,10 +79,21 @@ fn rendered(definition: &Definition) -> String {
 fn modest() -> Definition {
     let mut spec = VmSpec::new("web".parse().unwrap());
     spec.description = "web & <shop>".into();
-    spec.disks = vec![Disk { size: Some(Size::from_gib(1)), ..Disk::default() }];
-    spec.nics = vec![Nic { network: Some("default".parse().unwrap()), ..Nic::default() }];
+    spec.disks = vec![Disk {
+        size: Some(Size::from_gib(1)),
+        ..Disk::default()
+    }];
+    spec.nics = vec![Nic {
+        network: Some("default".parse().unwrap()),
+        ..Nic::default()
+    }];
     let disks = vec![placed("vda", "disks", "web-vda.qcow2")];
-    Definition { id: VmId::new(Uuid::from_u128(0xabc)), generation: 1, spec, disks }
+    Definition {
+        id: VmId::new(Uuid::from_u128(0xabc)),
+        generation: 1,
+        spec,
+        disks,
+    }
 }
 
 /// A VM with all that can be carried out.
@@ -77,7 +103,9 @@ fn lavish() -> Definition {
     spec.firmware = Firmware::SecureBoot;
     spec.cpus.count = 2;
     spec.cpus.max = Some(4);
-    spec.cpus.pinning.insert(0, "0-1".to_owned().try_into().unwrap());
+    spec.cpus
+        .pinning
+        .insert(0, "0-1".to_owned().try_into().unwrap());
     spec.memory.max = Some(Size::from_gib(2));
     spec.memory.backing = MemoryBacking::Memfd;
     spec.memory.huge_pages = Some(Size::from_mib(2));
@@ -87,13 +115,26 @@ fn lavish() -> Definition {
         host_nodes: Some("0".to_owned().try_into().unwrap()),
     }];
     spec.tpm = Some(Tpm::default());
-    spec.graphics = Graphics { kind: GraphicsKind::Vnc, heads: 1 };
+    spec.graphics = Graphics {
+        kind: GraphicsKind::Vnc,
+        heads: 1,
+    };
     spec.audio = Audio::Hda;
     spec.watchdog = Some(Watchdog::default());
-    spec.limits = Limits { cpu_percent: Some(150), cpu_weight: Some(100) };
+    spec.limits = Limits {
+        cpu_percent: Some(150),
+        cpu_weight: Some(100),
+    };
     spec.disks[0].cache = DiskCache::None;
-    spec.disks[0].limits = DiskLimits { bandwidth: Some(Size::from_mib(9)), iops: Some(9) };
-    spec.disks.push(Disk { bus: DiskBus::Scsi, size: Some(Size::from_gib(1)), ..Disk::default() });
+    spec.disks[0].limits = DiskLimits {
+        bandwidth: Some(Size::from_mib(9)),
+        iops: Some(9),
+    };
+    spec.disks.push(Disk {
+        bus: DiskBus::Scsi,
+        size: Some(Size::from_gib(1)),
+        ..Disk::default()
+    });
     vm.disks.push(placed("sda", "disks", "web-sda.qcow2"));
     spec.disks.push(Disk {
         source: ImageSource::Cdrom,
@@ -101,8 +142,10 @@ fn lavish() -> Definition {
         ..Disk::default()
     });
     vm.disks.push(placed("sdb", "images", "tools.iso"));
-    spec.nics[0].limits =
-        NicLimits { inbound: Some(Size::from_mib(1)), outbound: Some(Size::from_mib(1)) };
+    spec.nics[0].limits = NicLimits {
+        inbound: Some(Size::from_mib(1)),
+        outbound: Some(Size::from_mib(1)),
+    };
     spec.nics.push(Nic {
         bridge: Some("br0".parse().unwrap()),
         spoof_filter: SpoofFilter::Off,
@@ -154,8 +197,13 @@ fn the_limits_hold_for_the_xml_as_well() {
     vm.spec.cpus.max = Some(16);
     vm.spec.memory.max = Some(Size::from_gib(16));
     vm.spec.memory.numa.clear();
-    let refused = judge_xml(&policy(), &rendered(&vm), &vm, EMULATOR).unwrap_err().to_string();
-    assert!(refused.contains("domain/vcpu") && refused.contains("domain/memory"), "{refused}");
+    let refused = judge_xml(&policy(), &rendered(&vm), &vm, EMULATOR)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("domain/vcpu") && refused.contains("domain/memory"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -169,83 +217,194 @@ fn every_known_way_to_the_host_is_refused() {
     };
     for (what, bad) in [
         ("a path outside", swap("/pools/disks/web", "/etc/web")),
-        ("a path that climbs", swap("/pools/disks/web-vda.qcow2", "/pools/disks/../../etc/x")),
-        ("a folder below", swap("/pools/disks/web", "/pools/disks/sub/web")),
-        ("a writable image", swap("/pools/disks/web", "/pools/images/web")),
-        ("a block device", swap("file='/pools/disks/web-vda.qcow2'", "dev='/dev/sda'")),
-        ("a disk of another type", swap("<disk type='file'", "<disk type='block'")),
-        ("a network disk", swap("<disk type='file'", "<disk type='network'")),
-        ("a passed-through disk", swap("device='disk'", "device='lun'")),
+        (
+            "a path that climbs",
+            swap("/pools/disks/web-vda.qcow2", "/pools/disks/../../etc/x"),
+        ),
+        (
+            "a folder below",
+            swap("/pools/disks/web", "/pools/disks/sub/web"),
+        ),
+        (
+            "a writable image",
+            swap("/pools/disks/web", "/pools/images/web"),
+        ),
+        (
+            "a block device",
+            swap("file='/pools/disks/web-vda.qcow2'", "dev='/dev/sda'"),
+        ),
+        (
+            "a disk of another type",
+            swap("<disk type='file'", "<disk type='block'"),
+        ),
+        (
+            "a network disk",
+            swap("<disk type='file'", "<disk type='network'"),
+        ),
+        (
+            "a passed-through disk",
+            swap("device='disk'", "device='lun'"),
+        ),
         ("a guessed format", swap(" type='qcow2'", "")),
-        ("a data file", swap("<target dev='vda'", "<source dataStore='x'/><target dev='vda'")),
-        ("a backing chain", swap("<target dev='vda'", "<backingStore/><target dev='vda'")),
-        ("an own emulator", swap("/usr/bin/qemu-system-x86_64", "/tmp/x")),
-        ("another network", swap("network='default'", "network='mgmt'")),
+        (
+            "a data file",
+            swap(
+                "<target dev='vda'",
+                "<source dataStore='x'/><target dev='vda'",
+            ),
+        ),
+        (
+            "a backing chain",
+            swap("<target dev='vda'", "<backingStore/><target dev='vda'"),
+        ),
+        (
+            "an own emulator",
+            swap("/usr/bin/qemu-system-x86_64", "/tmp/x"),
+        ),
+        (
+            "another network",
+            swap("network='default'", "network='mgmt'"),
+        ),
         ("a bridge", swap("network='default'", "bridge='eth0'")),
-        ("an own script", swap("<mac ", "<script path='/tmp/x'/><mac ")),
-        ("no filter", xml.replace("<filterref filter='clean-traffic'/>", "")),
-        ("a serial in a file", swap("<serial type='pty'", "<serial type='file'")),
-        ("a logged serial", device("<serial type='pty'><log file='/root/x'/></serial>")),
-        ("a second serial", device("<serial type='pty'><target port='1'/></serial>")),
+        (
+            "an own script",
+            swap("<mac ", "<script path='/tmp/x'/><mac "),
+        ),
+        (
+            "no filter",
+            xml.replace("<filterref filter='clean-traffic'/>", ""),
+        ),
+        (
+            "a serial in a file",
+            swap("<serial type='pty'", "<serial type='file'"),
+        ),
+        (
+            "a logged serial",
+            device("<serial type='pty'><log file='/root/x'/></serial>"),
+        ),
+        (
+            "a second serial",
+            device("<serial type='pty'><target port='1'/></serial>"),
+        ),
         (
             "a channel to a path",
-            swap("<channel type='unix'>", "<channel type='unix'><source path='/run/x'/>"),
+            swap(
+                "<channel type='unix'>",
+                "<channel type='unix'><source path='/run/x'/>",
+            ),
         ),
-        ("a channel in a file", swap("<channel type='unix'>", "<channel type='file'>")),
+        (
+            "a channel in a file",
+            swap("<channel type='unix'>", "<channel type='file'>"),
+        ),
         ("another random file", swap("/dev/urandom", "/etc/shadow")),
         ("a random socket", swap("model='random'", "model='egd'")),
         (
             "a folder of the host",
             device("<filesystem type='mount'><source dir='/'/><target dir='x'/></filesystem>"),
         ),
-        ("a host device", device("<hostdev mode='subsystem' type='pci'/>")),
-        ("a USB redirection", device("<redirdev bus='usb' type='spicevmc'/>")),
+        (
+            "a host device",
+            device("<hostdev mode='subsystem' type='pci'/>"),
+        ),
+        (
+            "a USB redirection",
+            device("<redirdev bus='usb' type='spicevmc'/>"),
+        ),
         ("shared memory", device("<shmem name='x'/>")),
         (
             "a pmem file",
             device("<memory model='nvdimm'><source><path>/etc/x</path></source></memory>"),
         ),
         ("a vsock", device("<vsock model='virtio'/>")),
-        ("a vnc port", device("<graphics type='vnc' port='5900' listen='0.0.0.0'/>")),
+        (
+            "a vnc port",
+            device("<graphics type='vnc' port='5900' listen='0.0.0.0'/>"),
+        ),
         (
             "a TPM of the host",
             device(
                 "<tpm model='tpm-tis'><backend type='passthrough'><device path='/dev/tpm0'/></backend></tpm>",
             ),
         ),
-        ("a parallel port", device("<parallel type='file'><source path='/x'/></parallel>")),
+        (
+            "a parallel port",
+            device("<parallel type='file'><source path='/x'/></parallel>"),
+        ),
         ("a smart card", device("<smartcard mode='host'/>")),
-        ("a security label", swap("<devices>", "<seclabel type='none'/><devices>")),
-        ("a firmware file", swap("</os>", "<loader>/etc/x</loader></os>")),
-        ("variables in a file", swap("</os>", "<nvram>/etc/x</nvram></os>")),
-        ("a kernel of the host", swap("</os>", "<kernel>/boot/vmlinuz</kernel></os>")),
+        (
+            "a security label",
+            swap("<devices>", "<seclabel type='none'/><devices>"),
+        ),
+        (
+            "a firmware file",
+            swap("</os>", "<loader>/etc/x</loader></os>"),
+        ),
+        (
+            "variables in a file",
+            swap("</os>", "<nvram>/etc/x</nvram></os>"),
+        ),
+        (
+            "a kernel of the host",
+            swap("</os>", "<kernel>/boot/vmlinuz</kernel></os>"),
+        ),
         ("an init", swap("</os>", "<init>/bin/sh</init></os>")),
-        ("a boot loader", swap("<os>", "<bootloader>/bin/sh</bootloader><os>")),
+        (
+            "a boot loader",
+            swap("<os>", "<bootloader>/bin/sh</bootloader><os>"),
+        ),
         (
             "QEMU's command line",
-            swap("<domain ", "<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0' ")
-                .replace(
-                    "</domain>",
-                    "<qemu:commandline><qemu:arg value='-x'/></qemu:commandline></domain>",
-                ),
+            swap(
+                "<domain ",
+                "<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0' ",
+            )
+            .replace(
+                "</domain>",
+                "<qemu:commandline><qemu:arg value='-x'/></qemu:commandline></domain>",
+            ),
         ),
-        ("another's metadata", swap("<metadata>", "<metadata><a:b xmlns:a='urn:a'/>")),
+        (
+            "another's metadata",
+            swap("<metadata>", "<metadata><a:b xmlns:a='urn:a'/>"),
+        ),
         (
             "a resource partition",
-            swap("<devices>", "<resource><partition>/x</partition></resource><devices>"),
+            swap(
+                "<devices>",
+                "<resource><partition>/x</partition></resource><devices>",
+            ),
         ),
-        ("a launch security", swap("<devices>", "<launchSecurity type='sev'/><devices>")),
+        (
+            "a launch security",
+            swap("<devices>", "<launchSecurity type='sev'/><devices>"),
+        ),
         ("a key wrap", swap("<devices>", "<keywrap/><devices>")),
-        ("an own crash action", swap("<on_crash>destroy", "<on_crash>coredump-destroy")),
-        ("a container", swap("<domain type='qemu'", "<domain type='lxc'")),
+        (
+            "an own crash action",
+            swap("<on_crash>destroy", "<on_crash>coredump-destroy"),
+        ),
+        (
+            "a container",
+            swap("<domain type='qemu'", "<domain type='lxc'"),
+        ),
         (
             "another's UUID",
-            swap("00000000-0000-0000-0000-000000000abc", "00000000-0000-0000-0000-000000000abd"),
+            swap(
+                "00000000-0000-0000-0000-000000000abc",
+                "00000000-0000-0000-0000-000000000abd",
+            ),
         ),
         ("another's name", swap("<name>web<", "<name>db<")),
         ("two names", swap("<name>", "<name>db</name><name>")),
-        ("an entity", format!("<!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]>{xml}")),
-        ("an attribute with a namespace", swap("<name>", "<name xmlns:a='urn:a' a:x='1'>")),
+        (
+            "an entity",
+            format!("<!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]>{xml}"),
+        ),
+        (
+            "an attribute with a namespace",
+            swap("<name>", "<name xmlns:a='urn:a' a:x='1'>"),
+        ),
         ("text between devices", swap("<devices>", "<devices>text")),
         ("no XML", "<domain".to_owned()),
         ("another document", "<network/>".to_owned()),

@@ -34,7 +34,9 @@ fn calls_arrive_with_their_arguments_and_answers_come_back() {
     client.details(&[id(1), id(2)]).unwrap();
     client.shut_down(id(3), GuestRequest::Acpi).unwrap();
     client.rename(id(3), &"db".parse().unwrap()).unwrap();
-    client.change_live(id(3), &LiveChange::Memory(Size::from_gib(2))).unwrap();
+    client
+        .change_live(id(3), &LiveChange::Memory(Size::from_gib(2)))
+        .unwrap();
     let definition = Definition {
         id: id(4),
         generation: 7,
@@ -44,9 +46,16 @@ fn calls_arrive_with_their_arguments_and_answers_come_back() {
     client.define(&definition).unwrap();
     let asked = served.fake.asked();
     assert_eq!(asked[0..2], ["host", "details 2"]);
-    assert!(asked[2].starts_with("shut_down 0") && asked[2].ends_with("3 Acpi"), "{}", asked[2]);
+    assert!(
+        asked[2].starts_with("shut_down 0") && asked[2].ends_with("3 Acpi"),
+        "{}",
+        asked[2]
+    );
     assert_eq!(asked[3], "rename db");
-    assert_eq!(serde_json::from_str::<Definition>(&asked[5]).unwrap(), definition);
+    assert_eq!(
+        serde_json::from_str::<Definition>(&asked[5]).unwrap(),
+        definition
+    );
 }
 
 #[test]
@@ -67,8 +76,14 @@ fn descriptors_cross_in_both_directions() {
 
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(b"bytes").unwrap();
-    let volume = VolumeRef { pool: "images".parse().unwrap(), name: "a.qcow2".parse().unwrap() };
-    let facts = served.client.upload_image(&volume, VolumeFormat::Raw, 5, reader.into()).unwrap();
+    let volume = VolumeRef {
+        pool: "images".parse().unwrap(),
+        name: "a.qcow2".parse().unwrap(),
+    };
+    let facts = served
+        .client
+        .upload_image(&volume, VolumeFormat::Raw, 5, reader.into())
+        .unwrap();
     assert_eq!(facts.size, Size::from_bytes(5));
     assert_eq!(served.fake.asked(), ["upload images/a.qcow2 bytes"]);
 }
@@ -78,13 +93,19 @@ fn facts_flow_and_silence_is_filled_with_signs_of_life() {
     let served = Served::new();
     let facts = served.client.subscribe().unwrap();
     let sender = served.fake.facts.lock().unwrap().clone().unwrap();
-    let agent = Fact::Agent { id: id(1), link: AgentLink::Connected };
+    let agent = Fact::Agent {
+        id: id(1),
+        link: AgentLink::Connected,
+    };
     sender.send(agent.clone()).unwrap();
     assert_eq!(facts.recv().unwrap(), agent);
     assert_eq!(facts.recv().unwrap(), Fact::Alive);
     *served.fake.facts.lock().unwrap() = None;
     drop(sender);
-    assert!(facts.iter().all(|fact| fact == Fact::Alive), "the channel ends with the host's");
+    assert!(
+        facts.iter().all(|fact| fact == Fact::Alive),
+        "the channel ends with the host's"
+    );
 }
 
 #[test]
@@ -92,10 +113,14 @@ fn a_reader_who_is_too_slow_is_told_by_the_end_of_the_channel() {
     let served = Served::new();
     let facts = served.client.subscribe().unwrap();
     let sender = served.fake.facts.lock().unwrap().take().unwrap();
-    let count =
-        std::iter::repeat_with(|| sender.send(Fact::Found)).take_while(Result::is_ok).count();
+    let count = std::iter::repeat_with(|| sender.send(Fact::Found))
+        .take_while(Result::is_ok)
+        .count();
     assert!(count > 1000, "{count}");
-    assert_eq!(facts.iter().filter(|fact| *fact == Fact::Found).count(), 4096);
+    assert_eq!(
+        facts.iter().filter(|fact| *fact == Fact::Found).count(),
+        4096
+    );
 }
 
 #[test]
@@ -120,7 +145,10 @@ fn a_restarted_broker_is_found_again_by_the_next_call() {
     let mut served = Served::new();
     served.client.host().unwrap();
     served.stop();
-    assert!(!served.path.exists(), "a server that ends removes its socket");
+    assert!(
+        !served.path.exists(),
+        "a server that ends removes its socket"
+    );
     assert_eq!(kind(served.client.host()), HypervisorErrorKind::Unavailable);
     served.start();
     served.client.host().unwrap();
@@ -132,7 +160,10 @@ fn a_restarted_broker_is_found_again_by_the_next_call() {
 #[test]
 fn a_call_whose_connection_breaks_is_not_repeated() {
     let served = Served::new();
-    assert_eq!(kind(served.client.force_off(id(1))), HypervisorErrorKind::Unavailable);
+    assert_eq!(
+        kind(served.client.force_off(id(1))),
+        HypervisorErrorKind::Unavailable
+    );
     served.client.host().unwrap();
 }
 
@@ -141,7 +172,9 @@ fn calls_run_side_by_side_and_those_beyond_sixteen_wait_their_turn() {
     let served = Served::new();
     served.fake.gate.shut();
     thread::scope(|scope| {
-        let callers: Vec<_> = (0..20).map(|_| scope.spawn(|| served.client.host())).collect();
+        let callers: Vec<_> = (0..20)
+            .map(|_| scope.spawn(|| served.client.host()))
+            .collect();
         while served.fake.asked().len() < 16 {
             thread::yield_now();
         }
@@ -158,7 +191,10 @@ fn a_host_that_hangs_costs_one_time_limit_and_no_more() {
     let served = Served::new();
     served.fake.gate.shut();
     let brief = Duration::from_millis(100);
-    let timeouts = Timeouts { brief, ..Timeouts::default() };
+    let timeouts = Timeouts {
+        brief,
+        ..Timeouts::default()
+    };
     let client = Client::with_timeouts(&served.path, timeouts);
     let before = Instant::now();
     assert_eq!(kind(client.host()), HypervisorErrorKind::TimedOut);
@@ -193,7 +229,10 @@ fn users_who_are_not_named_are_turned_away_with_the_reason() {
 #[test]
 fn a_socket_is_private_and_a_second_server_does_not_take_it() {
     let served = Served::new();
-    let mode = std::fs::metadata(&served.path).unwrap().permissions().mode();
+    let mode = std::fs::metadata(&served.path)
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
     let second = Server::bind(&served.path, [0].into(), None);
     assert!(matches!(second, Err(ServerError::Taken(_))), "{second:?}");

@@ -59,7 +59,11 @@ impl Gate {
     }
 
     fn pass(&self) {
-        drop(self.opened.wait_while(self.shut.lock().unwrap(), |shut| *shut).unwrap());
+        drop(
+            self.opened
+                .wait_while(self.shut.lock().unwrap(), |shut| *shut)
+                .unwrap(),
+        );
     }
 }
 
@@ -99,7 +103,12 @@ impl Hypervisor for Fake {
     fn vms(&self) -> Result<Vec<VmFacts>> {
         // More than a frame may hold.
         let reason = "x".repeat(1 << 20);
-        let vm = VmFacts { id: id(1), name: "web".into(), state: VmState::Running, reason };
+        let vm = VmFacts {
+            id: id(1),
+            name: "web".into(),
+            state: VmState::Running,
+            reason,
+        };
         Ok(vec![vm; 20])
     }
     fn details(&self, vms: &[VmId]) -> Result<Vec<VmDetails>> {
@@ -118,7 +127,10 @@ impl Hypervisor for Fake {
     fn start(&self, vm: VmId) -> Result<()> {
         self.note(format!("start {vm}"))?;
         let message = format!("VM {vm} runs already");
-        Err(HypervisorError::new(HypervisorErrorKind::WrongState, message))
+        Err(HypervisorError::new(
+            HypervisorErrorKind::WrongState,
+            message,
+        ))
     }
     fn shut_down(&self, vm: VmId, way: GuestRequest) -> Result<()> {
         self.note(format!("shut_down {vm} {way:?}"))
@@ -156,7 +168,10 @@ impl Hypervisor for Fake {
         Ok(reader.into())
     }
     fn guest(&self, _vm: VmId) -> Result<Guest> {
-        Ok(Guest { hostname: Some("web".into()), ..Guest::default() })
+        Ok(Guest {
+            hostname: Some("web".into()),
+            ..Guest::default()
+        })
     }
     fn pools(&self) -> Result<Vec<Pool>> {
         Ok(Vec::new())
@@ -181,10 +196,17 @@ impl Hypervisor for Fake {
         source: OwnedFd,
     ) -> Result<ImageFacts> {
         let mut text = String::new();
-        File::from(source).take(length).read_to_string(&mut text).unwrap();
+        File::from(source)
+            .take(length)
+            .read_to_string(&mut text)
+            .unwrap();
         self.note(format!("upload {volume} {text}"))?;
         let size = Size::from_bytes(length);
-        Ok(ImageFacts { format, virtual_size: size, size })
+        Ok(ImageFacts {
+            format,
+            virtual_size: size,
+            size,
+        })
     }
     fn networks(&self) -> Result<Vec<Network>> {
         Ok(Vec::new())
@@ -217,7 +239,14 @@ impl Served {
         let fake = Arc::new(Fake::default());
         let (stop, thread) = serve(&path, users, &fake);
         let client = Client::new(&path);
-        Self { fake, client, path, stop, thread: Some(thread), folder }
+        Self {
+            fake,
+            client,
+            path,
+            stop,
+            thread: Some(thread),
+            folder,
+        }
     }
 
     /// Ends the server, and waits until it has ended.
@@ -250,5 +279,8 @@ fn serve(
 ) -> (Stop, thread::JoinHandle<()>) {
     let server = Server::bind(path, users.into_iter().collect(), None).unwrap();
     let host: Arc<dyn Hypervisor> = fake.clone();
-    (server.stopper(), thread::spawn(move || server.run(&host).unwrap()))
+    (
+        server.stopper(),
+        thread::spawn(move || server.run(&host).unwrap()),
+    )
 }

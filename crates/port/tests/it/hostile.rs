@@ -26,7 +26,9 @@ fn last_words(served: &Served, bytes: &[u8]) -> String {
     let Some(payload) = said.get(16..).filter(|payload| !payload.is_empty()) else {
         return String::new();
     };
-    let error = serde_json::from_slice::<Result<()>>(payload).unwrap().unwrap_err();
+    let error = serde_json::from_slice::<Result<()>>(payload)
+        .unwrap()
+        .unwrap_err();
     assert_eq!(error.kind, HypervisorErrorKind::Invalid);
     error.message
 }
@@ -44,12 +46,18 @@ fn rule_breakers_are_told_why_and_others_go_on() {
     for (bytes, words) in [
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "does not speak"),
         (b"HV-PORT\n\0\0\0\x02".to_vec(), "version 2"),
-        ([GREETING, &0x0010_0001_u32.to_be_bytes()].concat(), "1048577 bytes"),
+        (
+            [GREETING, &0x0010_0001_u32.to_be_bytes()].concat(),
+            "1048577 bytes",
+        ),
         ([GREETING, &[0; 4]].concat(), "0 bytes"),
         (frame(b"{nonsense"), "can't be understood"),
         (frame(br#"{"call":{"format_disk":{}}}"#), "unknown variant"),
         (frame(br#"{"call":{"host":{"extra":1}}}"#), "unknown field"),
-        (frame(br#"{"call":{"rename":{"vm":"x","name":"../x"}}}"#), "can't be understood"),
+        (
+            frame(br#"{"call":{"rename":{"vm":"x","name":"../x"}}}"#),
+            "can't be understood",
+        ),
         (frame(deep.as_bytes()), "can't be understood"),
         (frame(b"\xff\xfe"), "can't be understood"),
     ] {
