@@ -107,6 +107,7 @@ trap end_leftovers EXIT
 step format check_format
 step shellcheck check_shell
 step 'licence headers' scripts/spdx.sh
+step dependencies scripts/dependencies.sh
 step 'licences, bans, sources' check_licences
 step clippy check_clippy
 step build build

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Fails for each dependency that docs/dependencies.md does not explain, and for each line there that is none.
+set -euo pipefail
+. "$(dirname "$0")/prelude.sh"
+. "$REPOSITORY/scripts/prerequisites.sh"
+cd "$REPOSITORY"
+
+list_dependencies() {
+    # From [workspace.dependencies]: the crates that are not ours.
+    sed -n '/^\[workspace\.dependencies\]/,/^\[[^w]/p' Cargo.toml | grep -v 'path = "crates/' |
+        sed -nE 's/^([a-z0-9_-]+)(\.workspace)? *=.*/\1/p'
+    printf '%s\n' "${PACKAGES[@]}" "${CARGO_DENY%@*}" "${CARGO_NEXTEST%@*}"
+}
+
+list_explained() { sed -nE 's/^\| ([a-z0-9_-]+) \| .+ \|$/\1/p' docs/dependencies.md | grep -vxE 'crate|package|tool'; }
+
+unexplained=$(comm -23 <(list_dependencies | sort -u) <(list_explained | sort -u))
+unused=$(comm -13 <(list_dependencies | sort -u) <(list_explained | sort -u))
+[[ -z $unexplained ]] || say "docs/dependencies.md does not explain: ${unexplained//$'\n'/, }"
+[[ -z $unused ]] || say "docs/dependencies.md explains what is no dependency: ${unused//$'\n'/, }"
+[[ -z $unexplained$unused ]]
+say "$(list_explained | wc -l) dependencies, each explained"
