@@ -8,8 +8,8 @@ cd "$REPOSITORY"
 
 list_dependencies() {
     # From [workspace.dependencies]: the crates that are not ours.
-    sed -n '/^\[workspace\.dependencies\]/,/^\[[^w]/p' Cargo.toml | grep -v 'path = "crates/' |
-        sed -nE 's/^([a-z0-9_-]+)(\.workspace)? *=.*/\1/p'
+    awk '/^\[/ { inside = $0 == "[workspace.dependencies]" } inside && !/path = "crates\//' Cargo.toml |
+        sed -nE 's/^([a-z0-9_-]+) *=.*/\1/p'
     printf '%s\n' "${PACKAGES[@]}" "${CARGO_DENY%@*}" "${CARGO_NEXTEST%@*}"
 }
 
