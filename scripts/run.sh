@@ -19,7 +19,7 @@ cd "$REPOSITORY"
 readonly RUN=$REPOSITORY/.run VM=demo IMAGE=demo
 readonly AGENT_SECONDS=120 START_SECONDS=60
 binaries=${CARGO_TARGET_DIR:-$REPOSITORY/target}/debug
-host_pid='' broker_pid='' hvd_pid='' vm_started='' listen='' stopping=''
+host_pid='' broker_pid='' hvd_pid='' vm_started='' listen='' stopping='' policy=''
 
 parse_options() {
     while (($#)); do
@@ -92,17 +92,22 @@ find_host() {
 }
 
 write_configuration() {
-    cat >"$RUN/policy.toml" <<-END
+    policy=/run/hyper-nixos-dev/policy-$(printf '%s' "$RUN" | sha256sum | cut -c1-8).toml
+    # The broker takes a policy only from where nobody but root can write.
+    as_root install -d -m 755 "${policy%/*}"
+    as_root install -m 644 /dev/stdin "$policy" <<-END
 	# What the broker lets pass, whatever hvd asks for.
 	networks = ["default"]
 
 	[[pools]]
 	name = "hyper-disks"
 	path = "$pools/hyper-disks"
+	purpose = "disks"
 
 	[[pools]]
 	name = "hyper-images"
 	path = "$pools/hyper-images"
+	purpose = "images"
 
 	[limits]
 	vcpus = $(nproc)
@@ -112,7 +117,7 @@ write_configuration() {
     cat >"$RUN/broker.toml" <<-END
 	socket = "$sockets/broker.sock"
 	libvirt_uri = "$libvirt_uri"
-	policy = "$RUN/policy.toml"
+	policy = "$policy"
 	allow_users = ["$(id -un)"]
 	END
     cat >"$RUN/hvd.toml" <<-END
@@ -233,6 +238,7 @@ stop_all() {
     # What is left are commands that a signal cut short.
     jobs -p | while read -r pid; do kill -TERM "$pid" 2>/dev/null || true; done
     [[ ${sockets:-$RUN} == "$RUN" ]] || rm -rf "${sockets%/run}"
+    [[ -z $policy ]] || as_root rm -f "$policy"
     rm -f "$RUN"/*.sock
     [[ -z $hvd_pid ]] || say "stopped; nothing is left running" 2>&"$terminal"
     exit "$status"
