@@ -54,7 +54,8 @@ check_licences() {
 
 check_clippy() { cargo clippy --workspace --all-targets --locked -- -D warnings; }
 
-build() { cargo build --workspace --bins --locked; }
+# Tests and binaries at once, so that both are built with the same features.
+build() { cargo build --workspace --bins --tests --locked; }
 
 check_generated() { "$target/debug/xtask" gen --check; }
 
@@ -117,6 +118,7 @@ step 'generated files' check_generated
 step promises scripts/promises.sh
 step 'no test left out' check_all_run
 if [[ $kind == test ]]; then
+    step 'demo guest' scripts/guest.sh
     step tests run_tests
     step tour scripts/tour.sh
     step leftovers check_leftovers
