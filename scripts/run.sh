@@ -16,7 +16,8 @@ set -m
 . "$(dirname "$0")/prelude.sh"
 cd "$REPOSITORY"
 
-readonly RUN=$REPOSITORY/.run VM=demo IMAGE=demo
+# HV_RUN: another folder than .run, for a run beside it.
+readonly RUN=${HV_RUN:-$REPOSITORY/.run} VM=demo IMAGE=demo
 readonly AGENT_SECONDS=120 START_SECONDS=60
 binaries=${CARGO_TARGET_DIR:-$REPOSITORY/target}/debug
 host_pid='' broker_pid='' hvd_pid='' vm_started='' listen='' stopping='' policy=''
@@ -83,7 +84,7 @@ find_host() {
         LIBVIRT_URI=*) libvirt_uri=${line#*=} ;;
         POOL_DIR=*) pools=${line#*=} ;;
         PID=*)
-            say "host: a private libvirt; its state is in .run/host"
+            say "host: a private libvirt; its state is in ${RUN#"$REPOSITORY/"}/host"
             return
             ;;
         esac
@@ -163,7 +164,7 @@ wait_until() {
     shift 2
     until "$@" >/dev/null 2>&1; do
         check_daemons
-        ((SECONDS < deadline)) || fail "waited $seconds s for $what; logs are in .run/log"
+        ((SECONDS < deadline)) || fail "waited $seconds s for $what; logs are in ${RUN#"$REPOSITORY/"}/log"
         sleep 0.1
     done
 }
@@ -177,7 +178,7 @@ check_daemons() {
 check_daemon() {
     kill -0 "$2" 2>/dev/null && return
     tail -n 20 "$RUN/log/$1.log" >&2
-    fail "$1 ended; the end of .run/log/$1.log is above"
+    fail "$1 ended; the end of $RUN/log/$1.log is above"
 }
 
 start_vm() {
