@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use hv_model::{
     device::MacAddress,
+    domain_xml::nvram_path,
     hypervisor::Definition,
     name::{DeviceName, VmName},
     size::Size,
@@ -53,6 +54,7 @@ const ALLOWED: &str = "
     domain/os                                   firmware=efi
     domain/os/type                              arch=@word machine=@word : hvm
     domain/os/loader                            secure=yes
+    domain/os/nvram                             : @nvram
     domain/os/firmware
     *domain/os/firmware/feature                 enabled=yes|no name=enrolled-keys|secure-boot
     domain/features
@@ -297,6 +299,10 @@ impl Look<'_> {
             "@uuid" => {
                 let id = self.definition.id.to_string();
                 (value.eq_ignore_ascii_case(&id), id)
+            }
+            "@nvram" => {
+                let own = nvram_path(self.definition.id);
+                (value == own, own)
             }
             "@set" => {
                 let plain = |c: char| c.is_ascii_digit() || matches!(c, ',' | '-');

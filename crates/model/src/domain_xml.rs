@@ -2,8 +2,8 @@
 //! A VM's definition as libvirt's domain XML.
 //!
 //! The XML is rendered whole from the definition, the same for the same definition, and never
-//! edited. It gives the guest nothing of the host but its disks' files, its networks, and
-//! [`RNG_SOURCE`]. There is no `<seclabel>` in it, so libvirt's own confinement holds, no
+//! edited. It gives the guest nothing of the host but its disks' files, its networks, its own
+//! firmware variables ([`nvram_path`]) and [`RNG_SOURCE`]. There is no `<seclabel>` in it, so libvirt's own confinement holds, no
 //! pass-through of QEMU's command line, and no way for a text of the spec to become markup.
 //!
 //! A VM carries its own description: the definition travels in `<metadata>` as JSON, from which
@@ -32,16 +32,23 @@ use crate::{
     document::Faults,
     host::Acceleration,
     hypervisor::Definition,
+    id::VmId,
     name::DeviceName,
     vm::{Arch, CpuModel, VmSpec},
 };
 
 /// The namespace of our element in a domain's metadata.
 pub const METADATA_NAMESPACE: &str = "urn:hyper-nixos:vm:1";
-/// The only file of the host, besides disks, that a VM is given: to read random numbers from.
+/// The file of the host from which a VM reads random numbers.
 pub const RNG_SOURCE: &str = "/dev/urandom";
 /// libvirt's filter against packets with a forged sender.
 pub const SPOOF_FILTER: &str = "clean-traffic";
+
+/// Where a VM with UEFI keeps its firmware's variables: in libvirt's own folder for them, and by its
+/// id, since libvirt's default is by its name and would lose them when it is renamed.
+pub fn nvram_path(vm: VmId) -> String {
+    format!("/var/lib/libvirt/qemu/nvram/{vm}_VARS.fd")
+}
 
 /// What of the host a domain's XML depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,11 +139,19 @@ struct Context<'a> {
 /// the definition.
 pub fn render(definition: &Definition, host: &RenderHost) -> Result<String, RenderError> {
     let spec = &definition.spec;
-    let context = Context { definition, spec, host, kvm: host.has_kvm_for(spec.arch) };
+    let context = Context {
+        definition,
+        spec,
+        host,
+        kvm: host.has_kvm_for(spec.arch),
+    };
     check(context)?;
     let domain = Element::new("domain")
         .with("type", if context.kvm { "kvm" } else { "qemu" })
-        .containing([Element::text("name", &spec.name), Element::text("uuid", definition.id)])
+        .containing([
+            Element::text("name", &spec.name),
+            Element::text("uuid", definition.id),
+        ])
         .containing(
             (!spec.description.is_empty()).then(|| Element::text("description", &spec.description)),
         )
@@ -145,7 +160,9 @@ pub fn render(definition: &Definition, host: &RenderHost) -> Result<String, Rend
         .containing([cpu::count(spec)])
         .containing(limits::render(spec))
         .containing(memory::numa_tune(spec))
-        .containing([firmware::render(spec), firmware::features(spec), cpu::render(context)])
+        .containing([firmware::render(definition)])
+        .containing(firmware::features(spec))
+        .containing(cpu::render(context))
         .containing(clock::render(spec))
         .containing([
             Element::text("on_poweroff", "destroy"),
@@ -164,26 +181,44 @@ pub fn definition_from_metadata(text: &str) -> Option<Definition> {
 }
 
 fn check(context: Context<'_>) -> Result<(), RenderError> {
-    let Context { definition, spec, host, kvm } = context;
+    let Context {
+        definition,
+        spec,
+        host,
+        kvm,
+    } = context;
     let faults: Vec<_> = spec.validate().into_iter().chain(spec.not_yet()).collect();
     if !faults.is_empty() {
         return Err(RenderError::Spec(Faults::from(faults)));
     }
-    let (wanted, placed, resolved) =
-        (spec.disks.len(), definition.disks.len(), host.disk_paths.len());
+    let (wanted, placed, resolved) = (
+        spec.disks.len(),
+        definition.disks.len(),
+        host.disk_paths.len(),
+    );
     if wanted != placed || wanted != resolved {
-        return Err(RenderError::DiskCount { wanted, placed, resolved });
+        return Err(RenderError::DiskCount {
+            wanted,
+            placed,
+            resolved,
+        });
     }
     let disks = spec.disk_names().into_iter().zip(&definition.disks);
     for ((wanted, disk), path) in disks.zip(&host.disk_paths) {
         if wanted != disk.name {
-            return Err(RenderError::DiskName { wanted, placed: disk.name.clone() });
+            return Err(RenderError::DiskName {
+                wanted,
+                placed: disk.name.clone(),
+            });
         }
         check_path(|| format!("the file of disk {wanted}"), path)?;
     }
     check_path(|| "the emulator".to_owned(), &host.emulator)?;
     if spec.cpus.model == CpuModel::HostPassthrough && !kvm {
-        return Err(RenderError::NeedsKvm { field: "cpus.model", value: "host-passthrough" });
+        return Err(RenderError::NeedsKvm {
+            field: "cpus.model",
+            value: "host-passthrough",
+        });
     }
     Ok(())
 }
@@ -193,7 +228,10 @@ fn check_path(what: impl Fn() -> String, path: &str) -> Result<(), RenderError> 
     if Path::new(path).is_absolute() && !climbs {
         Ok(())
     } else {
-        Err(RenderError::NotAbsolute { what: what(), path: path.to_owned() })
+        Err(RenderError::NotAbsolute {
+            what: what(),
+            path: path.to_owned(),
+        })
     }
 }
 

@@ -159,7 +159,17 @@ impl VmSpec {
 
 /// What a VM is doing.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum VmState {
@@ -186,7 +196,10 @@ pub enum VmState {
 impl VmState {
     /// Whether a QEMU process exists in this state.
     pub const fn is_active(self) -> bool {
-        matches!(self, Self::Running | Self::Paused | Self::Sleeping | Self::ShuttingDown)
+        matches!(
+            self,
+            Self::Running | Self::Paused | Self::Sleeping | Self::ShuttingDown
+        )
     }
 
     /// The state in words, as tables show it.
@@ -206,7 +219,9 @@ impl VmState {
 }
 
 /// An architecture that a guest can run on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Arch {
     /// 64-bit x86.

@@ -12,14 +12,18 @@ pub(super) fn render(spec: &VmSpec) -> Vec<Element> {
         return vec![clock];
     }
     let timer = |name, policy| {
-        Element::new("timer").with("name", name).with("tickpolicy", policy)
+        Element::new("timer")
+            .with("name", name)
+            .with("tickpolicy", policy)
     };
     let no_sleep = |name| Element::new(name).with("enabled", "no");
     vec![
         clock.containing([
             timer("rtc", "catchup"),
             timer("pit", "delay"),
-            Element::new("timer").with("name", "hpet").with("present", "no"),
+            Element::new("timer")
+                .with("name", "hpet")
+                .with("present", "no"),
         ]),
         Element::new("pm").containing([no_sleep("suspend-to-mem"), no_sleep("suspend-to-disk")]),
     ]

@@ -25,12 +25,19 @@ pub(super) struct ForbiddenCharacter(pub(super) char);
 impl Element {
     /// An empty element.
     pub(super) const fn new(name: &'static str) -> Self {
-        Self { name, attributes: Vec::new(), content: Content::Elements(Vec::new()) }
+        Self {
+            name,
+            attributes: Vec::new(),
+            content: Content::Elements(Vec::new()),
+        }
     }
 
     /// An element with nothing but a text in it.
     pub(super) fn text(name: &'static str, text: impl Display) -> Self {
-        Self { content: Content::Text(text.to_string()), ..Self::new(name) }
+        Self {
+            content: Content::Text(text.to_string()),
+            ..Self::new(name)
+        }
     }
 
     /// With an attribute.
@@ -49,10 +56,12 @@ impl Element {
         self
     }
 
-    /// The element if there is anything in it.
+    /// The element if it says anything: by an attribute or by what is in it.
     pub(super) fn unless_empty(self) -> Option<Self> {
         match &self.content {
-            Content::Elements(elements) if elements.is_empty() => None,
+            Content::Elements(elements) if elements.is_empty() && self.attributes.is_empty() => {
+                None
+            }
             _ => Some(self),
         }
     }
@@ -141,7 +150,10 @@ mod tests {
     fn what_xml_cannot_hold_is_refused() {
         for bad in ["\0", "a\u{b}", "\u{1f}", "\u{ffff}"] {
             assert!(Element::text("a", bad).render().is_err(), "{bad:?}");
-            assert!(Element::new("a").with("b", bad).render().is_err(), "{bad:?}");
+            assert!(
+                Element::new("a").with("b", bad).render().is_err(),
+                "{bad:?}"
+            );
         }
     }
 

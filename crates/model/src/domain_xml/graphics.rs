@@ -20,7 +20,9 @@ pub(super) fn render(spec: &VmSpec) -> Vec<Element> {
         elements.extend([
             input("tablet"),
             input("keyboard"),
-            Element::new("graphics").with("type", "vnc").containing([listen]),
+            Element::new("graphics")
+                .with("type", "vnc")
+                .containing([listen]),
             Element::new("video").containing([model]),
         ]);
     }

@@ -9,7 +9,10 @@ pub const CPU_PERIOD_MICROSECONDS: u64 = 100_000;
 
 /// Weight, quota and pinning. The quota is of the whole VM, with all its CPUs and QEMU's own threads.
 pub(super) fn render(spec: &VmSpec) -> Option<Element> {
-    let weight = spec.limits.cpu_weight.map(|weight| Element::text("shares", weight));
+    let weight = spec
+        .limits
+        .cpu_weight
+        .map(|weight| Element::text("shares", weight));
     let quota = spec.limits.cpu_percent.map(|percent| {
         [
             Element::text("global_period", CPU_PERIOD_MICROSECONDS),
@@ -17,7 +20,9 @@ pub(super) fn render(spec: &VmSpec) -> Option<Element> {
         ]
     });
     let pins = spec.cpus.pinning.iter().map(|(cpu, set)| {
-        Element::new("vcpupin").with("vcpu", cpu).with("cpuset", String::from(set.clone()))
+        Element::new("vcpupin")
+            .with("vcpu", cpu)
+            .with("cpuset", String::from(set.clone()))
     });
     Element::new("cputune")
         .containing(pins)

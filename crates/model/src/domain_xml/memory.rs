@@ -16,15 +16,19 @@ const STATISTICS_PERIOD: u32 = 10;
 /// `memory.size`.
 pub(super) fn render(spec: &VmSpec) -> Vec<Element> {
     let kib = |name, size: Size| Element::text(name, size.kib()).with("unit", "KiB");
-    let mut elements =
-        vec![kib("memory", spec.memory.most()), kib("currentMemory", spec.memory.size)];
+    let mut elements = vec![
+        kib("memory", spec.memory.most()),
+        kib("currentMemory", spec.memory.size),
+    ];
     elements.extend(backing(spec).unless_empty());
     elements
 }
 
 fn backing(spec: &VmSpec) -> Element {
     let pages = spec.memory.huge_pages.map(|size| {
-        let page = Element::new("page").with("size", size.kib()).with("unit", "KiB");
+        let page = Element::new("page")
+            .with("size", size.kib())
+            .with("unit", "KiB");
         Element::new("hugepages").containing([page])
     });
     let source = match spec.memory.backing {
@@ -34,7 +38,9 @@ fn backing(spec: &VmSpec) -> Element {
             Element::new("access").with("mode", "shared"),
         ],
     };
-    Element::new("memoryBacking").containing(pages).containing(source)
+    Element::new("memoryBacking")
+        .containing(pages)
+        .containing(source)
 }
 
 /// The NUMA nodes that the guest sees.
@@ -51,15 +57,20 @@ pub(super) fn numa_cells(spec: &VmSpec) -> Option<Element> {
 
 /// The host's NUMA nodes that memory comes from.
 pub(super) fn numa_tune(spec: &VmSpec) -> Option<Element> {
-    let nodes = spec.memory.numa.iter().zip(0_u32..).filter_map(|(node, id)| {
-        let host_nodes = node.host_nodes.clone()?;
-        Some(
-            Element::new("memnode")
-                .with("cellid", id)
-                .with("mode", "strict")
-                .with("nodeset", String::from(host_nodes)),
-        )
-    });
+    let nodes = spec
+        .memory
+        .numa
+        .iter()
+        .zip(0_u32..)
+        .filter_map(|(node, id)| {
+            let host_nodes = node.host_nodes.clone()?;
+            Some(
+                Element::new("memnode")
+                    .with("cellid", id)
+                    .with("mode", "strict")
+                    .with("nodeset", String::from(host_nodes)),
+            )
+        });
     Element::new("numatune").containing(nodes).unless_empty()
 }
 

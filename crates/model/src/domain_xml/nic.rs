@@ -10,7 +10,12 @@ use crate::{
 /// Every network interface, in the order of the spec.
 pub(super) fn render(context: Context<'_>) -> impl Iterator<Item = Element> {
     let addresses = context.spec.mac_addresses(context.definition.id);
-    context.spec.nics.iter().zip(addresses).filter_map(|(nic, address)| one(nic, address))
+    context
+        .spec
+        .nics
+        .iter()
+        .zip(addresses)
+        .filter_map(|(nic, address)| one(nic, address))
 }
 
 /// Nothing for an interface that is plugged into nothing; such a spec is not rendered.

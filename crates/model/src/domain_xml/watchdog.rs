@@ -12,5 +12,9 @@ pub(super) fn render(spec: &VmSpec) -> Option<Element> {
         WatchdogAction::Pause => "pause",
         WatchdogAction::None => "none",
     };
-    Some(Element::new("watchdog").with("model", "i6300esb").with("action", action))
+    Some(
+        Element::new("watchdog")
+            .with("model", "i6300esb")
+            .with("action", action),
+    )
 }

@@ -55,11 +55,14 @@ impl From<Short> for Result<Cpus, String> {
     fn from(short: Short) -> Self {
         match short {
             Short::Number(count) => u32::try_from(count)
-                .map(|count| Cpus { count, ..Cpus::default() })
+                .map(|count| Cpus {
+                    count,
+                    ..Cpus::default()
+                })
                 .map_err(|_| format!("{count} is not a count of CPUs: allowed are 1 to 4096")),
-            Short::Text(text) => {
-                Err(format!("{text:?} is not a count of CPUs: allowed are 1 to 4096"))
-            }
+            Short::Text(text) => Err(format!(
+                "{text:?} is not a count of CPUs: allowed are 1 to 4096"
+            )),
         }
     }
 }
@@ -151,17 +154,25 @@ impl TryFrom<String> for CpuSet {
             let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
             (first <= last && last < 65_536).then_some((first, last))
         };
-        text.split(',').map(range).collect::<Option<Vec<_>>>().map(Self).ok_or_else(|| {
-            let text: String = text.chars().take(40).collect();
-            format!("{text:?} is not a set of CPUs: write numbers and ranges, such as 0-3,8")
-        })
+        text.split(',')
+            .map(range)
+            .collect::<Option<Vec<_>>>()
+            .map(Self)
+            .ok_or_else(|| {
+                let text: String = text.chars().take(40).collect();
+                format!("{text:?} is not a set of CPUs: write numbers and ranges, such as 0-3,8")
+            })
     }
 }
 
 impl From<CpuSet> for String {
     fn from(set: CpuSet) -> String {
         let ranges = set.0.iter().map(|(first, last)| {
-            if first == last { first.to_string() } else { format!("{first}-{last}") }
+            if first == last {
+                first.to_string()
+            } else {
+                format!("{first}-{last}")
+            }
         });
         ranges.collect::<Vec<_>>().join(",")
     }

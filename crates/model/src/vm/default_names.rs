@@ -22,8 +22,11 @@ impl VmSpec {
     /// The names of the disks, in their order: those of the spec, else `vda`, `vdb` … on virtio and
     /// `sda`, `sdb` … on all other buses.
     pub fn disk_names(&self) -> Vec<DeviceName> {
-        let mut taken: Vec<DeviceName> =
-            self.disks.iter().filter_map(|disk| disk.name.clone()).collect();
+        let mut taken: Vec<DeviceName> = self
+            .disks
+            .iter()
+            .filter_map(|disk| disk.name.clone())
+            .collect();
         let name = |disk: &Disk| {
             disk.name.clone().unwrap_or_else(|| {
                 let prefix = disk_prefix(self.bus_of(disk));
@@ -35,8 +38,11 @@ impl VmSpec {
 
     /// The names of the network interfaces, in their order: those of the spec, else `net0`, `net1` ….
     pub fn nic_names(&self) -> Vec<DeviceName> {
-        let mut taken: Vec<DeviceName> =
-            self.nics.iter().filter_map(|nic| nic.name.clone()).collect();
+        let mut taken: Vec<DeviceName> = self
+            .nics
+            .iter()
+            .filter_map(|nic| nic.name.clone())
+            .collect();
         let nics = self.nics.iter();
         nics.map(|nic| {
             let free = || first_free(&mut taken, |number| format!("net{number}"));
@@ -95,7 +101,11 @@ impl VmSpec {
         }
         let mut disks = 1..;
         let mut cds = 1..;
-        for _ in self.disks.iter().filter(|disk| disk.source != ImageSource::Cdrom) {
+        for _ in self
+            .disks
+            .iter()
+            .filter(|disk| disk.source != ImageSource::Cdrom)
+        {
             cds.next();
         }
         let place = |disk: &Disk| match disk.source {
@@ -141,7 +151,9 @@ fn letters(number: u32) -> String {
 
 /// The place of a name such as `sdc` among its kind, from 0; nothing, if it is no such name.
 pub(crate) fn disk_number(name: &str) -> Option<u32> {
-    let letters = name.strip_prefix("vd").or_else(|| name.strip_prefix("sd"))?;
+    let letters = name
+        .strip_prefix("vd")
+        .or_else(|| name.strip_prefix("sd"))?;
     if letters.is_empty() || letters.len() > 2 {
         return None;
     }
@@ -160,7 +172,11 @@ fn derived_address(vm: VmId, index: usize, attempt: u64) -> MacAddress {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let place = u64::try_from(index).unwrap_or(u64::MAX);
     let bytes = vm.uuid().into_bytes();
-    for byte in bytes.into_iter().chain(place.to_le_bytes()).chain(attempt.to_le_bytes()) {
+    for byte in bytes
+        .into_iter()
+        .chain(place.to_le_bytes())
+        .chain(attempt.to_le_bytes())
+    {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     let folded = hash ^ (hash >> 24) ^ (hash >> 48);

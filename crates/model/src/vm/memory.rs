@@ -51,9 +51,14 @@ impl From<Short> for Result<Memory, String> {
     fn from(short: Short) -> Self {
         let size = match short {
             Short::Number(bytes) => Size::from_bytes(bytes),
-            Short::Text(text) => text.parse().map_err(|fault: crate::size::SizeError| fault.to_string())?,
+            Short::Text(text) => text
+                .parse()
+                .map_err(|fault: crate::size::SizeError| fault.to_string())?,
         };
-        Ok(Memory { size, ..Memory::default() })
+        Ok(Memory {
+            size,
+            ..Memory::default()
+        })
     }
 }
 

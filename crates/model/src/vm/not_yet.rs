@@ -21,7 +21,11 @@ impl VmSpec {
         };
         if self.cpus.most() > self.cpus.count && self.arch != Arch::X86_64 {
             let most = self.cpus.most().to_string();
-            refuse("cpus.max", Some(&most), "as many as cpus.count, on all but x86_64");
+            refuse(
+                "cpus.max",
+                Some(&most),
+                "as many as cpus.count, on all but x86_64",
+            );
         }
         if self.graphics.kind == GraphicsKind::Spice {
             refuse("graphics.kind", Some("spice"), "none or vnc");
@@ -45,7 +49,11 @@ impl VmSpec {
             refuse("shared_memory", None, "no shared memory");
         }
         if self.cloud_init.is_some() {
-            refuse("cloud_init", None, "no cloud_init; set the guest up by its console");
+            refuse(
+                "cloud_init",
+                None,
+                "no cloud_init; set the guest up by its console",
+            );
         }
         faults
     }

@@ -24,14 +24,21 @@ pub fn json_schema() -> Value {
         definitions.insert(name, plain(&schema));
     }
     let mut root = Map::new();
-    root.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
+    root.insert(
+        "$schema".into(),
+        json!("https://json-schema.org/draft/2020-12/schema"),
+    );
     root.insert("$id".into(), json!(SCHEMA_ID));
     root.insert("title".into(), json!("A VM of Hyper-NixOS"));
     if let Value::Object(spec) = plain(&VmSpec::schema()) {
         root.extend(spec);
     }
     let mut root = Value::Object(root);
-    accept_short_form(&mut root, "cpus", &json!({ "type": "integer", "minimum": 1, "maximum": 4096 }));
+    accept_short_form(
+        &mut root,
+        "cpus",
+        &json!({ "type": "integer", "minimum": 1, "maximum": 4096 }),
+    );
     accept_short_form(&mut root, "memory", &json!({ "$ref": "#/$defs/Size" }));
     if let Some(size) = definitions.get_mut("Size") {
         accept_bytes(size);
@@ -68,7 +75,10 @@ fn point_to_definitions(value: &mut Value) {
 
 /// Lets a property be written as one value, too.
 fn accept_short_form(schema: &mut Value, property: &str, short: &Value) {
-    let Some(full) = schema.get_mut("properties").and_then(|all| all.get_mut(property)) else {
+    let Some(full) = schema
+        .get_mut("properties")
+        .and_then(|all| all.get_mut(property))
+    else {
         return;
     };
     let description = full.get("description").cloned();

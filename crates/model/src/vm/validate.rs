@@ -58,7 +58,12 @@ fn description(spec: &VmSpec, findings: &mut Findings) {
     let length = spec.description.chars().count();
     if length > MAX_DESCRIPTION {
         let what = format!("has {length} characters");
-        findings.add("description", &spec.description, what, "at most 1000 characters");
+        findings.add(
+            "description",
+            &spec.description,
+            what,
+            "at most 1000 characters",
+        );
     }
     if !findings::is_printable(&spec.description) {
         findings.add(
@@ -96,7 +101,12 @@ fn machine(spec: &VmSpec, findings: &mut Findings) {
             findings.add_plain("firmware", "secure-boot", what, "bios or uefi");
         } else if spec.is_old_pc() {
             let what = format!("is not possible with the machine type {machine}");
-            findings.add_plain("firmware", "secure-boot", what, "bios, uefi, or the machine q35");
+            findings.add_plain(
+                "firmware",
+                "secure-boot",
+                what,
+                "bios, uefi, or the machine q35",
+            );
         }
     }
 }
@@ -110,6 +120,10 @@ fn policies(spec: &VmSpec, findings: &mut Findings) {
     }
     if let Some(autostart) = &spec.autostart {
         findings.within("autostart.priority", autostart.priority, 0..=100);
-        findings.within("autostart.delay_seconds", autostart.delay_seconds, 0..=3_600);
+        findings.within(
+            "autostart.delay_seconds",
+            autostart.delay_seconds,
+            0..=3_600,
+        );
     }
 }

@@ -13,7 +13,12 @@ pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
     if let Some(max) = cpus.max {
         if max < cpus.count && max >= 1 {
             let what = format!("is less than the count of {}", cpus.count);
-            findings.add_plain("cpus.max", max, what, format!("{} to {MAX_CPUS}", cpus.count));
+            findings.add_plain(
+                "cpus.max",
+                max,
+                what,
+                format!("{} to {MAX_CPUS}", cpus.count),
+            );
         } else {
             findings.within("cpus.max", max, 1..=MAX_CPUS);
         }
@@ -28,7 +33,11 @@ pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
         let product = sockets.saturating_mul(cores).saturating_mul(threads);
         if product != u64::from(most) {
             let value = format!("{sockets} × {cores} × {threads}");
-            let whose = if cpus.max.is_some() { "the maximum" } else { "the count" };
+            let whose = if cpus.max.is_some() {
+                "the maximum"
+            } else {
+                "the count"
+            };
             let what = format!("makes {product} CPUs, and {whose} is {most}");
             findings.add_plain("cpus.topology", value, what, format!("a product of {most}"));
         }

@@ -47,15 +47,24 @@ fn passthrough(spec: &VmSpec, findings: &mut Findings) {
             (None, None) => findings.missing(path, "either pci or usb"),
             (Some(_), Some(usb)) => {
                 let what = "is given beside a PCI device";
-                findings.add_plain(format!("{path}.usb"), String::from(usb), what, "either pci or usb");
+                findings.add_plain(
+                    format!("{path}.usb"),
+                    String::from(usb),
+                    what,
+                    "either pci or usb",
+                );
             }
             _ => {}
         }
     }
     let devices = spec.passthrough.iter().enumerate();
     let named = devices.flat_map(|(index, device)| {
-        let pci = device.pci.map(|pci| (format!("passthrough[{index}].pci"), String::from(pci)));
-        let usb = device.usb.map(|usb| (format!("passthrough[{index}].usb"), String::from(usb)));
+        let pci = device
+            .pci
+            .map(|pci| (format!("passthrough[{index}].pci"), String::from(pci)));
+        let usb = device
+            .usb
+            .map(|usb| (format!("passthrough[{index}].usb"), String::from(usb)));
         pci.into_iter().chain(usb)
     });
     findings.unique("device", named);

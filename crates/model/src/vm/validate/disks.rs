@@ -22,7 +22,12 @@ const BANDWIDTH: (Size, Size) = (Size::from_bytes(4 << 10), Size::from_gib(1024)
 
 pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
     if spec.disks.len() > MAX_DISKS {
-        findings.add_plain("disks", spec.disks.len(), "disks are too many", "at most 64");
+        findings.add_plain(
+            "disks",
+            spec.disks.len(),
+            "disks are too many",
+            "at most 64",
+        );
     }
     for (index, disk) in spec.disks.iter().enumerate() {
         let path = |field: &str| format!("disks[{index}].{field}");
@@ -32,16 +37,24 @@ pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
             findings.within(path("boot_order"), place, 1..=999);
         }
         if let Some(bandwidth) = disk.limits.bandwidth {
-            findings.within(path("limits.bandwidth"), bandwidth, BANDWIDTH.0..=BANDWIDTH.1);
+            findings.within(
+                path("limits.bandwidth"),
+                bandwidth,
+                BANDWIDTH.0..=BANDWIDTH.1,
+            );
         }
         if let Some(iops) = disk.limits.iops {
             findings.within(path("limits.iops"), iops, 1..=1_000_000_000);
         }
     }
     let names = spec.disk_names().into_iter().enumerate();
-    findings.unique("name", names.map(|(index, name)| (format!("disks[{index}].name"), name)));
+    findings.unique(
+        "name",
+        names.map(|(index, name)| (format!("disks[{index}].name"), name)),
+    );
     let places = spec.disks.iter().enumerate().filter_map(|(index, disk)| {
-        disk.boot_order.map(|place| (format!("disks[{index}].boot_order"), place))
+        disk.boot_order
+            .map(|place| (format!("disks[{index}].boot_order"), place))
     });
     findings.unique("place in the boot order", places);
 }
@@ -52,7 +65,12 @@ fn name(spec: &VmSpec, disk: &Disk, path: String, findings: &mut Findings) {
     let prefix = disk_prefix(spec.bus_of(disk));
     if !name.as_str().starts_with(prefix) || disk_number(name.as_str()).is_none() {
         let what = "is not a name for a disk on this bus";
-        findings.add(path, name.as_str(), what, format!("{prefix}a to {prefix}z, {prefix}aa to {prefix}zz"));
+        findings.add(
+            path,
+            name.as_str(),
+            what,
+            format!("{prefix}a to {prefix}z, {prefix}aa to {prefix}zz"),
+        );
     }
 }
 
@@ -72,7 +90,12 @@ fn content(disk: &Disk, path: &dyn Fn(&str) -> String, findings: &mut Findings) 
             findings.add_plain(path("size"), size, what, "no size");
         }
         (None, ImageSource::Copy, Some(_)) => {
-            findings.add_plain(path("as"), "copy", "needs an image to copy", "an image, or no as");
+            findings.add_plain(
+                path("as"),
+                "copy",
+                "needs an image to copy",
+                "an image, or no as",
+            );
         }
         _ => {}
     }

@@ -22,16 +22,28 @@ const KEY_KINDS: [&str; 7] = [
 ];
 
 pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
-    let Some(cloud_init) = &spec.cloud_init else { return };
+    let Some(cloud_init) = &spec.cloud_init else {
+        return;
+    };
     if let Some(hostname) = &cloud_init.hostname
         && !is_hostname(hostname)
     {
         let allowed = "1 to 253 letters, digits, '-' and '.', as RFC 1123 has it";
-        findings.add("cloud_init.hostname", hostname, "is not a host name", allowed);
+        findings.add(
+            "cloud_init.hostname",
+            hostname,
+            "is not a host name",
+            allowed,
+        );
     }
     if cloud_init.ssh_keys.len() > MAX_KEYS {
         let keys = cloud_init.ssh_keys.len();
-        findings.add_plain("cloud_init.ssh_keys", keys, "keys are too many", "at most 64");
+        findings.add_plain(
+            "cloud_init.ssh_keys",
+            keys,
+            "keys are too many",
+            "at most 64",
+        );
     }
     for (index, key) in cloud_init.ssh_keys.iter().enumerate() {
         ssh_key(format!("cloud_init.ssh_keys[{index}]"), key, findings);
@@ -60,8 +72,12 @@ fn ssh_key(path: String, key: &str, findings: &mut Findings) {
 /// Whether a key's blob says that it is of this kind, as RFC 4253, section 6.6 has it: first comes
 /// the kind's length in four bytes, then the kind.
 fn holds_kind(blob: &str, kind: &str) -> bool {
-    let Some(bytes) = decode(blob) else { return false };
-    let Some((length, rest)) = bytes.split_first_chunk::<4>() else { return false };
+    let Some(bytes) = decode(blob) else {
+        return false;
+    };
+    let Some((length, rest)) = bytes.split_first_chunk::<4>() else {
+        return false;
+    };
     let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
     rest.len() > length && rest.get(..length) == Some(kind.as_bytes())
 }
@@ -100,7 +116,9 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 fn is_hostname(name: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
@@ -108,7 +126,9 @@ fn is_hostname(name: &str) -> bool {
 }
 
 fn user_data(cloud_init: &CloudInit, findings: &mut Findings) {
-    let Some(document) = &cloud_init.user_data else { return };
+    let Some(document) = &cloud_init.user_data else {
+        return;
+    };
     let path = "cloud_init.user_data";
     if document.len() > MAX_USER_DATA {
         let what = format!("has {} bytes", document.len());
@@ -116,7 +136,12 @@ fn user_data(cloud_init: &CloudInit, findings: &mut Findings) {
     }
     if document.lines().next().map(str::trim_end) != Some("#cloud-config") {
         let first = document.lines().next().unwrap_or_default();
-        findings.add(path, first, "is not the first line of a cloud-config document", "#cloud-config");
+        findings.add(
+            path,
+            first,
+            "is not the first line of a cloud-config document",
+            "#cloud-config",
+        );
     }
     if !is_printable(&document.replace("\r\n", "\n")) {
         let allowed = "printable characters, tabs and line breaks";
@@ -130,7 +155,12 @@ fn user_data(cloud_init: &CloudInit, findings: &mut Findings) {
     for (field, is_given) in others {
         if is_given {
             let what = "is given beside a whole document";
-            findings.add_plain(format!("cloud_init.{field}"), field, what, "one or the other");
+            findings.add_plain(
+                format!("cloud_init.{field}"),
+                field,
+                what,
+                "one or the other",
+            );
         }
     }
 }

@@ -18,7 +18,12 @@ pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
     if let Some(max) = memory.max {
         if max < memory.size {
             let what = format!("is less than the size of {}", memory.size);
-            findings.add_plain("memory.max", max, what, format!("{} to {MOST}", memory.size));
+            findings.add_plain(
+                "memory.max",
+                max,
+                what,
+                format!("{} to {MOST}", memory.size),
+            );
         } else {
             findings.within("memory.max", max, LEAST..=MOST);
         }
@@ -32,7 +37,9 @@ pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
 }
 
 fn huge_pages(spec: &VmSpec, findings: &mut Findings) {
-    let Some(page) = spec.memory.huge_pages else { return };
+    let Some(page) = spec.memory.huge_pages else {
+        return;
+    };
     let sizes = huge_page_sizes(spec.arch);
     if !sizes.contains(&page) {
         let what = format!("is not a size of huge pages on {}", spec.arch.as_str());
@@ -43,7 +50,11 @@ fn huge_pages(spec: &VmSpec, findings: &mut Findings) {
     let whole = |size: Size| size.bytes().is_multiple_of(page.bytes());
     let most = spec.memory.most();
     if !whole(most) {
-        let path = if spec.memory.max.is_some() { "memory.max" } else { "memory.size" };
+        let path = if spec.memory.max.is_some() {
+            "memory.max"
+        } else {
+            "memory.size"
+        };
         let what = format!("is not a whole number of huge pages of {page}");
         findings.add_plain(path, most, what, format!("a multiple of {page}"));
     }
@@ -69,7 +80,11 @@ fn huge_page_sizes(arch: Arch) -> Vec<Size> {
             Size::from_gib(16),
         ],
         Arch::Riscv64 => {
-            vec![Size::from_bytes(64 << 10), Size::from_mib(2), Size::from_gib(1)]
+            vec![
+                Size::from_bytes(64 << 10),
+                Size::from_mib(2),
+                Size::from_gib(1),
+            ]
         }
         Arch::Loongarch64 => vec![Size::from_mib(32), Size::from_gib(64)],
     }
@@ -81,28 +96,58 @@ fn numa(spec: &VmSpec, findings: &mut Findings) {
         return;
     }
     if nodes.len() > MAX_NODES {
-        findings.add_plain("memory.numa", nodes.len(), "nodes are too many", "at most 128");
+        findings.add_plain(
+            "memory.numa",
+            nodes.len(),
+            "nodes are too many",
+            "at most 128",
+        );
         return;
     }
-    let sum = nodes.iter().fold(0_u64, |sum, node| sum.saturating_add(node.memory.bytes()));
+    let sum = nodes
+        .iter()
+        .fold(0_u64, |sum, node| sum.saturating_add(node.memory.bytes()));
     let most = spec.memory.most();
     if sum != most.bytes() {
         let value = Size::from_bytes(sum);
-        let whose = if spec.memory.max.is_some() { "memory.max" } else { "memory.size" };
+        let whose = if spec.memory.max.is_some() {
+            "memory.max"
+        } else {
+            "memory.size"
+        };
         let what = format!("is the sum of all nodes, and {whose} is {most}");
-        findings.add_plain("memory.numa", value, what, format!("nodes that make {most}"));
+        findings.add_plain(
+            "memory.numa",
+            value,
+            what,
+            format!("nodes that make {most}"),
+        );
     }
     let mut homes = vec![None; usize::try_from(spec.cpus.most()).unwrap_or_default()];
     for (index, node) in nodes.iter().enumerate() {
-        findings.within(format!("memory.numa[{index}].memory"), node.memory, Size::from_mib(1)..=MOST);
+        findings.within(
+            format!("memory.numa[{index}].memory"),
+            node.memory,
+            Size::from_mib(1)..=MOST,
+        );
         let path = format!("memory.numa[{index}].cpus");
-        for cpu in node.cpus.ranges().iter().flat_map(|(first, last)| *first..=*last) {
+        for cpu in node
+            .cpus
+            .ranges()
+            .iter()
+            .flat_map(|(first, last)| *first..=*last)
+        {
             let home = usize::try_from(cpu).ok().and_then(|cpu| homes.get_mut(cpu));
             match home {
                 None => {
                     let last = spec.cpus.most().saturating_sub(1);
                     let what = format!("names CPU {cpu}, which this VM does not have");
-                    findings.add_plain(path, String::from(node.cpus.clone()), what, format!("0 to {last}"));
+                    findings.add_plain(
+                        path,
+                        String::from(node.cpus.clone()),
+                        what,
+                        format!("0 to {last}"),
+                    );
                     break;
                 }
                 Some(Some(other)) => {

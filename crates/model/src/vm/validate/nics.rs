@@ -13,13 +13,21 @@ const RATE: (Size, Size) = (Size::from_bytes(1 << 10), Size::from_gib(1024));
 
 pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
     if spec.nics.len() > MAX_NICS {
-        findings.add_plain("nics", spec.nics.len(), "interfaces are too many", "at most 32");
+        findings.add_plain(
+            "nics",
+            spec.nics.len(),
+            "interfaces are too many",
+            "at most 32",
+        );
     }
     for (index, nic) in spec.nics.iter().enumerate() {
         let path = |field: &str| format!("nics[{index}].{field}");
         match (&nic.network, &nic.bridge) {
             (None, None) => {
-                findings.missing(path("network"), "the name of a network, or of a bridge instead");
+                findings.missing(
+                    path("network"),
+                    "the name of a network, or of a bridge instead",
+                );
             }
             (Some(network), Some(bridge)) => {
                 let what = format!("is given beside the network {network}");
@@ -31,22 +39,34 @@ pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
             && bridge.as_str().len() > MAX_BRIDGE_NAME
         {
             let what = "is too long for the name of a bridge";
-            findings.add(path("bridge"), bridge.as_str(), what, "at most 15 characters");
+            findings.add(
+                path("bridge"),
+                bridge.as_str(),
+                what,
+                "at most 15 characters",
+            );
         }
         if nic.model == NicModel::E1000e && spec.is_old_pc() {
-            let what = format!("is not possible with the machine type {}", spec.machine_type());
+            let what = format!(
+                "is not possible with the machine type {}",
+                spec.machine_type()
+            );
             findings.add_plain(path("model"), "e1000e", what, "virtio or rtl8139");
         }
-        for (field, rate) in
-            [("limits.inbound", nic.limits.inbound), ("limits.outbound", nic.limits.outbound)]
-        {
+        for (field, rate) in [
+            ("limits.inbound", nic.limits.inbound),
+            ("limits.outbound", nic.limits.outbound),
+        ] {
             if let Some(rate) = rate {
                 findings.within(path(field), rate, RATE.0..=RATE.1);
             }
         }
     }
     let names = spec.nic_names().into_iter().enumerate();
-    findings.unique("name", names.map(|(index, name)| (format!("nics[{index}].name"), name)));
+    findings.unique(
+        "name",
+        names.map(|(index, name)| (format!("nics[{index}].name"), name)),
+    );
     let addresses = spec.nics.iter().enumerate();
     findings.unique(
         "MAC address",
