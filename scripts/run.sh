@@ -144,7 +144,9 @@ place_sockets() {
 start_daemon() {
     local log=$RUN/log/$1.log
     shift
-    exec setpriv --pdeathsig TERM "$@" >>"$log" 2>&1 </dev/null 9>&- {host_in}>&- {host_out}<&-
+    # Open in a daemon, it would keep the private host alive.
+    [[ -z $host_pid ]] || exec {host_in}>&- {host_out}<&-
+    exec setpriv --pdeathsig TERM "$@" >>"$log" 2>&1 </dev/null 9>&-
 }
 
 start_daemons() {
