@@ -49,7 +49,7 @@ pub enum ConsoleAccess {
 pub struct Console {
     stream: Stream,
     /// Of its own, so that a stuck console holds nothing else up; closed after the stream.
-    _connection: Connection,
+    connection: Connection,
 }
 
 /// A console that is being pumped. Dropping this lets the pump go on until either side closes.
@@ -58,8 +58,11 @@ pub struct Pump {
     stop: Arc<Stop>,
 }
 
+/// What ends a pump from outside.
 struct Stop {
     asked: AtomicBool,
+    /// The connection broke. libvirt does not tell its streams, so the connection's notice does.
+    lost: AtomicBool,
     signal: Arc<Signal>,
 }
 
@@ -92,32 +95,42 @@ impl Connection {
             unsafe { sys::virDomainOpenConsole(domain.as_ptr(), device, stream.as_ptr(), flags) };
         done(opened, FUNCTION)?;
         stream.opened();
-        Ok(Console {
-            stream,
-            _connection: connection,
-        })
+        Ok(Console { stream, connection })
     }
 }
 
 impl Console {
     /// Copies both ways between the console and `descriptor`, which is most often an end of a
     /// socket pair, until either side closes. Makes the descriptor non-blocking.
-    pub fn pump(mut self, descriptor: OwnedFd) -> Result<Pump> {
+    pub fn pump(self, descriptor: OwnedFd) -> Result<Pump> {
+        let Self {
+            mut stream,
+            connection,
+        } = self;
         let signal = Arc::new(Signal::new()?);
         set_nonblocking(&descriptor)?;
-        self.stream.watch(Arc::clone(&signal))?;
+        stream.watch(Arc::clone(&signal))?;
         let stop = Arc::new(Stop {
             asked: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
             signal,
         });
+        let told = Arc::clone(&stop);
+        connection.on_close(move |_reason| told.lose())?;
+        if !connection.is_alive() {
+            stop.lose();
+        }
         let shared = Arc::clone(&stop);
         let run = move || {
+            // Dropped in the reverse order: the viewer sees its end even while libvirt is slow to
+            // confirm the stream's, and the stream ends on its connection.
+            let _connection = connection;
+            let mut stream = stream;
             let mut copy = Copy::new(descriptor, shared);
-            copy.run(&mut self.stream)?;
-            // The viewer sees its end even while libvirt is slow to confirm the stream's.
+            copy.run(&mut stream)?;
             let ended = copy.ended;
             drop(copy);
-            if ended { self.stream.finish() } else { Ok(()) }
+            if ended { stream.finish() } else { Ok(()) }
         };
         let thread = thread::Builder::new()
             .name("libvirt-console".to_owned())
@@ -126,6 +139,13 @@ impl Console {
             let message = format!("a thread for the console can't start: {error}");
             Error::new(ErrorKind::Internal, message, "virDomainOpenConsole")
         })
+    }
+}
+
+impl Stop {
+    fn lose(&self) {
+        self.lost.store(true, Ordering::Release);
+        self.signal.wake();
     }
 }
 
@@ -208,6 +228,10 @@ impl Copy {
             self.stop.signal.clear();
             if self.stop.asked.load(Ordering::Acquire) {
                 return Ok(());
+            }
+            if self.stop.lost.load(Ordering::Acquire) {
+                let message = "the connection to libvirt broke".to_owned();
+                return Err(Error::new(ErrorKind::Unavailable, message, "virStreamRecv"));
             }
             if !self.ended {
                 self.receive(stream)?;

@@ -9,10 +9,12 @@
 )]
 
 mod connection;
+mod daemon;
 mod domain;
 mod event;
 mod leak;
 mod network;
+mod qemu;
 mod storage;
 
 use hv_libvirt::{Connection, OpenOptions};
