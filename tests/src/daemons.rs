@@ -96,10 +96,15 @@ impl Daemons {
 
     /// Starts hvd, and waits until it answers.
     pub fn start_hvd(&mut self) {
-        self.hvd = Some(self.spawn("hvd", "hvd.toml"));
+        self.launch_hvd();
         wait_for("hvd to answer", || {
             self.hv(&["op", "list"]).code.filter(|code| *code == 0)
         });
+    }
+
+    /// Starts hvd, and waits for nothing.
+    pub fn launch_hvd(&mut self) {
+        self.hvd = Some(self.spawn("hvd", "hvd.toml"));
     }
 
     /// Kills the broker, as the kernel does when memory runs out.
@@ -115,6 +120,11 @@ impl Daemons {
     /// The process id of hvd.
     pub fn hvd_pid(&self) -> u32 {
         self.hvd.as_ref().expect("hvd runs").id()
+    }
+
+    /// The process id of the broker.
+    pub fn broker_pid(&self) -> u32 {
+        self.broker.as_ref().expect("the broker runs").id()
     }
 
     /// Runs `hv` with these arguments.
@@ -190,7 +200,10 @@ impl Daemons {
             .append(true)
             .open(self.folder.join(format!("{name}.log")))
             .expect("our own folder");
-        Command::new(binary(name))
+        // Should this process be killed, the kernel ends the daemon.
+        Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(binary(name))
             .arg("--config")
             .arg(self.folder.join(config))
             .stdin(Stdio::null())
