@@ -20,7 +20,8 @@ cd "$REPOSITORY"
 readonly RUN=${HV_RUN:-$REPOSITORY/.run} VM=demo IMAGE=demo
 readonly AGENT_SECONDS=120 START_SECONDS=60
 binaries=${CARGO_TARGET_DIR:-$REPOSITORY/target}/debug
-host_pid='' broker_pid='' hvd_pid='' vm_started='' listen='' stopping='' policy=''
+host_pid='' broker_pid='' hvd_pid='' vm_started='' listen='' stopping=''
+policy=/run/hyper-nixos-dev/policy-$(printf '%s' "$RUN" | sha256sum | cut -c1-8).toml
 
 parse_options() {
     while (($#)); do
@@ -43,9 +44,12 @@ parse_options() {
 stop_other() {
     [[ -e $RUN/lock ]] || return 0
     exec 9<"$RUN/lock"
-    flock --nonblock 9 && return
-    kill -TERM "$(<"$RUN/pid")" 2>/dev/null || true
-    flock --timeout 60 9 || fail "the run with process $(<"$RUN/pid") does not end"
+    if ! flock --nonblock 9; then
+        kill -TERM "$(<"$RUN/pid")" 2>/dev/null || true
+        flock --timeout 60 9 || fail "the run with process $(<"$RUN/pid") does not end"
+    fi
+    # One that was killed left it.
+    [[ ! -e $policy ]] || as_root rm -f "$policy"
 }
 
 be_alone() {
@@ -54,18 +58,20 @@ be_alone() {
     exec 9>>"$RUN/lock"
     flock --nonblock 9 || fail "./dev run already runs here, as process $(<"$RUN/pid")"
     echo $$ >"$RUN/pid"
-    rm -f "$RUN/ready"
+    rm -f "$RUN/ready" "$RUN/tie"
+    # The kernel closes it however this script ends; what reads from it then ends, too.
+    mkfifo "$RUN/tie"
+    exec 8<>"$RUN/tie"
 }
 
 # Runs a command so that a signal to this script is handled at once, not after it.
 await() {
-    "$@" 9>&- &
+    "$@" 8>&- 9>&- &
     wait $!
 }
 
 # The system's libvirt, if it answers; else a private one.
 find_host() {
-    local line
     if as_root timeout 2 virsh --quiet --connect qemu:///system version >/dev/null 2>&1 </dev/null; then
         libvirt_uri=qemu:///system
         pools=/var/lib/hyper-nixos-dev/system
@@ -73,27 +79,19 @@ find_host() {
         say "host: this machine's libvirt; disks in $pools"
         return
     fi
-    coproc HOST { exec scripts/host.sh hold "$RUN/host" 9>&-; }
-    # shellcheck disable=SC2153 # coproc sets it
-    host_pid=$HOST_PID
-    # bash forgets the array when the process ends, so the descriptors move.
-    # shellcheck disable=SC1083,SC2093 # it takes {HOST[0]} for a word
-    exec {host_out}<&"${HOST[0]}" {host_in}>&"${HOST[1]}" {HOST[0]}<&- {HOST[1]}>&-
-    while read -r line <&"$host_out"; do
-        case $line in
-        LIBVIRT_URI=*) libvirt_uri=${line#*=} ;;
-        POOL_DIR=*) pools=${line#*=} ;;
-        PID=*)
-            say "host: a private libvirt; its state is in ${RUN#"$REPOSITORY/"}/host"
-            return
-            ;;
-        esac
+    scripts/host.sh hold "$RUN/host" <"$RUN/tie" >"$RUN/host.env" 8>&- 9>&- &
+    host_pid=$!
+    # PID is the last line that it prints.
+    until grep -q ^PID= "$RUN/host.env"; do
+        running "$host_pid" || fail "the private host did not start; see above"
+        sleep 0.05
     done
-    fail "the private host did not start; see above"
+    libvirt_uri=$(sed -n 's/^LIBVIRT_URI=//p' "$RUN/host.env")
+    pools=$(sed -n 's/^POOL_DIR=//p' "$RUN/host.env")
+    say "host: a private libvirt; its state is in ${RUN#"$REPOSITORY/"}/host"
 }
 
 write_configuration() {
-    policy=/run/hyper-nixos-dev/policy-$(printf '%s' "$RUN" | sha256sum | cut -c1-8).toml
     # The broker takes a policy only from where nobody but root can write.
     as_root install -d -m 755 "${policy%/*}"
     as_root install -m 644 /dev/stdin "$policy" <<-END
@@ -140,20 +138,17 @@ place_sockets() {
     export HV_SOCKET=$sockets/hvd.sock
 }
 
-# If this script is killed, the kernel passes a SIGTERM on to what it started.
+# In the background, so that `exec` replaces a subshell.
 start_daemon() {
-    local log=$RUN/log/$1.log
+    local name=$1
     shift
-    # Open in a daemon, it would keep the private host alive.
-    [[ -z $host_pid ]] || exec {host_in}>&- {host_out}<&-
-    exec setpriv --pdeathsig TERM "$@" >>"$log" 2>&1 </dev/null 9>&-
+    exec "$@" <"$RUN/tie" >"$RUN/log/$name.log" 2>&1 8>&- 9>&-
 }
 
 start_daemons() {
-    rm -f "$RUN"/log/{broker,hvd}.log
-    start_daemon broker "${as_root[@]}" "$binaries/hv-broker" --config "$RUN/broker.toml" &
+    start_daemon broker "${root[@]}" scripts/tied.sh "$binaries/hv-broker" --config "$RUN/broker.toml" &
     broker_pid=$!
-    start_daemon hvd "$binaries/hvd" --config "$RUN/hvd.toml" &
+    start_daemon hvd scripts/tied.sh "$binaries/hvd" --config "$RUN/hvd.toml" &
     hvd_pid=$!
     wait_until "$START_SECONDS" "hvd to answer" hv host show
 }
@@ -171,14 +166,17 @@ wait_until() {
     done
 }
 
+# A signal would not tell: sudo's processes are root's.
+running() { [[ -d /proc/$1 ]]; }
+
 check_daemons() {
     check_daemon broker "$broker_pid"
     check_daemon hvd "$hvd_pid"
-    [[ -z $host_pid ]] || kill -0 "$host_pid" 2>/dev/null || fail "the private host ended"
+    [[ -z $host_pid ]] || running "$host_pid" || fail "the private host ended"
 }
 
 check_daemon() {
-    kill -0 "$2" 2>/dev/null && return
+    running "$2" && return
     tail -n 20 "$RUN/log/$1.log" >&2
     fail "$1 ended; the end of $RUN/log/$1.log is above"
 }
@@ -234,15 +232,12 @@ stop_all() {
         timeout 10 "$binaries/hv" vm kill "$VM" --yes >&2 || true
     end "$hvd_pid"
     end "$broker_pid"
-    if [[ -n $host_pid ]]; then
-        exec {host_in}>&-
-        wait "$host_pid" 2>/dev/null || true
-    fi
+    end "$host_pid"
     # What is left are commands that a signal cut short.
     jobs -p | while read -r pid; do kill -TERM "$pid" 2>/dev/null || true; done
     [[ ${sockets:-$RUN} == "$RUN" ]] || rm -rf "${sockets%/run}"
-    [[ -z $policy ]] || as_root rm -f "$policy"
-    rm -f "$RUN"/*.sock
+    [[ ! -e $policy ]] || as_root rm -f "$policy"
+    rm -f "$RUN"/{*.sock,tie,host.env}
     [[ -z $hvd_pid ]] || say "stopped; nothing is left running" 2>&"$terminal"
     exit "$status"
 }
@@ -252,7 +247,7 @@ end() {
     local pid=$1 deadline=$((SECONDS + 10))
     [[ -n $pid ]] || return 0
     as_root kill -TERM "$pid" 2>/dev/null || true
-    while kill -0 "$pid" 2>/dev/null; do
+    while running "$pid"; do
         ((SECONDS < deadline)) || as_root kill -KILL "$pid" 2>/dev/null || true
         sleep 0.05
     done
@@ -260,8 +255,10 @@ end() {
 
 main() {
     parse_options "$@"
-    as_root=()
-    ((EUID == 0)) || { as_root=(sudo --) && sudo -v; }
+    # Now, while the terminal is ours to ask for a password.
+    as_root true
+    root=()
+    ((EUID == 0)) || root=(sudo --)
     be_alone
     trap stop_all EXIT
     trap 'exit 0' INT TERM HUP
