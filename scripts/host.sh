@@ -101,7 +101,9 @@ print_host() {
 
 # The folders that init mounts. What libvirt keeps stays; what a reboot would clear goes.
 lay_out() {
-    local uuid
+    local uuid group=libvirt
+    # Whoever may start this host through sudo may use it without.
+    ((${SUDO_UID:-0} == 0)) || group=$(id -gn -- "$SUDO_UID")
     rm -rf "$place/run" "$place"/log/*.log "$record"
     mkdir -p "$record" "$place"/{run/{dbus,lock,libvirt},etc/libvirt/qemu/networks/autostart,lib,log,cache/qemu/capabilities,pools}
     chmod o+x "$place" "$place/run" "$place/pools"
@@ -126,7 +128,7 @@ lay_out() {
 	# polkit can't judge a client outside: it does not see its process.
 	auth_unix_ro = "none"
 	auth_unix_rw = "none"
-	unix_sock_group = "libvirt"
+	unix_sock_group = "$group"
 	unix_sock_ro_perms = "0777"
 	unix_sock_rw_perms = "0770"
 	log_level = 3
