@@ -194,7 +194,7 @@ start_vm() {
     wait_until "$AGENT_SECONDS" "the demo VM's agent" agent_connected
 }
 
-agent_connected() { hv vm show "$VM" --json | jq -e '.agent.connected'; }
+agent_connected() { hv vm show "$VM" --json | jq -e '.agent == "connected"'; }
 
 announce() {
     cat <<-END
