@@ -130,7 +130,7 @@ codes! {
     VIR_ERR_RESOURCE_BUSY, VIR_ERR_BLOCK_COPY_ACTIVE,
     VIR_ERR_OPERATION_ABORTED, VIR_ERR_SYSTEM_ERROR, VIR_ERR_OPERATION_FAILED,
     VIR_ERR_INTERNAL_ERROR,
-    VIR_FROM_RPC, VIR_FROM_REMOTE,
+    VIR_FROM_RPC, VIR_FROM_REMOTE, VIR_FROM_STREAMS,
 }
 
 impl ErrorKind {
@@ -163,14 +163,23 @@ impl ErrorKind {
             | VIR_ERR_AUTH_CANCELLED
             | VIR_ERR_AUTH_UNAVAILABLE
             | VIR_ERR_HOOK_SCRIPT_FAILED => Self::Denied,
+            // The far end of a stream cut it, for example for another viewer of a console.
+            VIR_ERR_RPC if domain == VIR_FROM_STREAMS => Self::Aborted,
             VIR_ERR_NO_CONNECT | VIR_ERR_INVALID_CONN | VIR_ERR_RPC | VIR_ERR_UNKNOWN_HOST
             | VIR_ERR_GNUTLS_ERROR | VIR_ERR_SSH | VIR_ERR_LIBSSH => Self::Unavailable,
+            VIR_ERR_SYSTEM_ERROR
+                if domain == VIR_FROM_RPC && matches!(errno, libc::EACCES | libc::EPERM) =>
+            {
+                Self::Denied
+            }
             // The client side of a connection that broke: the socket is gone.
             VIR_ERR_INTERNAL_ERROR | VIR_ERR_SYSTEM_ERROR
                 if domain == VIR_FROM_RPC || domain == VIR_FROM_REMOTE =>
             {
                 Self::Unavailable
             }
+            // Waiting for another job of the same domain, which is no fault of libvirt or guest.
+            VIR_ERR_OPERATION_TIMEOUT if message.contains("state change lock") => Self::Busy,
             VIR_ERR_OPERATION_TIMEOUT | VIR_ERR_AGENT_UNRESPONSIVE | VIR_ERR_AGENT_UNSYNCED => {
                 Self::TimedOut
             }
@@ -220,7 +229,7 @@ impl ErrorKind {
 
     /// The few failures that libvirt tells apart by its words alone.
     fn from_message(message: &str) -> Self {
-        const WORDS: [(&str, ErrorKind); 10] = [
+        const WORDS: [(&str, ErrorKind); 13] = [
             ("No space left on device", ErrorKind::NoSpace),
             ("Disk quota exceeded", ErrorKind::NoSpace),
             ("not enough space", ErrorKind::NoSpace),
@@ -229,6 +238,9 @@ impl ErrorKind {
             ("already in use", ErrorKind::Busy),
             ("is in use", ErrorKind::Busy),
             ("Failed to get \"write\" lock", ErrorKind::Busy),
+            ("Is another process using the image", ErrorKind::Busy),
+            ("Active console session exists", ErrorKind::Busy),
+            ("asynchronous jobs running", ErrorKind::Busy),
             ("client socket is closed", ErrorKind::Unavailable),
             ("Timed out", ErrorKind::TimedOut),
         ];
@@ -322,6 +334,21 @@ mod tests {
     fn a_lost_lock_is_a_busy_disk() {
         let message = "Failed to get \"write\" lock";
         let kind = ErrorKind::from_record(VIR_ERR_INTERNAL_ERROR, 10, 0, message);
+        assert_eq!(kind, ErrorKind::Busy);
+    }
+
+    #[test]
+    fn a_socket_of_somebody_else_is_denied() {
+        let message = "Failed to connect socket to '/run/x': Permission denied";
+        let kind =
+            ErrorKind::from_record(VIR_ERR_SYSTEM_ERROR, VIR_FROM_RPC, libc::EACCES, message);
+        assert_eq!(kind, ErrorKind::Denied);
+    }
+
+    #[test]
+    fn a_domain_with_another_job_is_busy() {
+        let message = "Timed out during operation: cannot acquire state change lock";
+        let kind = ErrorKind::from_record(VIR_ERR_OPERATION_TIMEOUT, 10, 0, message);
         assert_eq!(kind, ErrorKind::Busy);
     }
 

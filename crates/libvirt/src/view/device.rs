@@ -161,14 +161,13 @@ impl InterfaceSource {
 impl GraphicsView {
     pub(super) fn read(graphics: Node<'_, '_>) -> Self {
         let listen = child(graphics, "listen");
-        let of = |key| attribute(graphics, key).or_else(|| listen.and_then(|l| attribute(l, key)));
+        let of_listen = |key| listen.and_then(|node| attribute(node, key));
         Self {
             kind: attribute(graphics, "type").unwrap_or_default(),
             // libvirt writes -1 for a port that it will choose.
             port: attribute(graphics, "port").and_then(|port| port.parse().ok()),
-            listen: attribute(graphics, "listen")
-                .or_else(|| listen.and_then(|node| attribute(node, "address"))),
-            socket: of("socket"),
+            listen: attribute(graphics, "listen").or_else(|| of_listen("address")),
+            socket: attribute(graphics, "socket").or_else(|| of_listen("socket")),
         }
     }
 }

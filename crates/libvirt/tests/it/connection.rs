@@ -4,7 +4,9 @@
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
-use hv_libvirt::{Access, Connection, ErrorKind, Identity, OpenOptions};
+use hv_libvirt::{
+    Access, Connection, DomainFilter, ErrorKind, Identity, OpenOptions, StatsFlags, StatsGroups,
+};
 
 use crate::host;
 
@@ -94,4 +96,22 @@ fn an_identity_that_this_libvirt_does_not_take_is_an_error() {
     };
     let error = host().set_identity(&identity).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unsupported);
+}
+
+#[test]
+fn threads_share_a_connection() {
+    let host = host();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    let domains = host.domains(DomainFilter::NONE).unwrap();
+                    assert_eq!(domains.len(), 1);
+                    host.domain_by_name("nobody").unwrap_err();
+                    let stats = host.all_domain_stats(StatsGroups::NONE, StatsFlags::NONE);
+                    assert_eq!(stats.unwrap()[0].name, domains[0].name());
+                }
+            });
+        }
+    });
 }

@@ -81,6 +81,22 @@ fn a_console_ends_with_its_viewer_and_can_be_opened_again() {
 }
 
 #[test]
+fn a_console_in_use_is_busy_unless_it_is_taken() {
+    let Some(daemon) = Daemon::start() else {
+        return;
+    };
+    let host = daemon.connect();
+    let guest = daemon.boot(&host, "echo", ECHO);
+    let (mut first, pump) = open_console(&host, &guest);
+    type_and_hear(&mut first, b"first");
+    let refused = host.open_console(guest.uuid(), None, ConsoleAccess::Shared);
+    assert_eq!(refused.err().unwrap().kind, ErrorKind::Busy);
+    let (mut second, _pump) = open_console(&host, &guest);
+    type_and_hear(&mut second, b"second");
+    assert_eq!(pump.wait().unwrap_err().kind, ErrorKind::Aborted);
+}
+
+#[test]
 fn a_flood_without_a_reader_is_stopped_at_once() {
     let Some(daemon) = Daemon::start() else {
         return;
