@@ -31,7 +31,6 @@ pub use self::{
     memory::{Balloon, Memory, MemoryBacking, NumaNode},
     schema::json_schema,
 };
-
 use crate::{
     device::{
         Audio, Disk, Graphics, Nic, PassthroughDevice, Rng, Serial, SharedMemory, Tpm, Watchdog,
@@ -51,11 +50,13 @@ pub struct VmSpec {
     /// Who is responsible for it; the one who creates it, if nobody is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<UserName>,
-    /// Tags to group and find it by.
+    /// Tags to group and find it by: at most 64.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(max_items = 64)]
     pub tags: BTreeSet<Tag>,
     /// What it is for, in a sentence (at most 1,000 characters).
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schema(max_length = 1000)]
     pub description: String,
     /// The architecture that the guest runs on.
     #[serde(default)]
@@ -77,11 +78,13 @@ pub struct VmSpec {
     /// An emulated TPM 2.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tpm: Option<Tpm>,
-    /// Its disks, in the order in which the guest sees them.
+    /// Its disks, in the order in which the guest sees them: at most 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 64)]
     pub disks: Vec<Disk>,
-    /// Its network interfaces.
+    /// Its network interfaces: at most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 32)]
     pub nics: Vec<Nic>,
     /// Its display.
     #[serde(default)]
@@ -291,9 +294,11 @@ pub enum Agent {
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// CPU time in percent of one host CPU: 1 to 409,600. `150` is one and a half CPUs.
+    #[schema(minimum = 1, maximum = 409_600)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_percent: Option<u32>,
     /// Weight against other VMs when CPU time is short: 2 to 10,000.
+    #[schema(minimum = 2, maximum = 10_000)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_weight: Option<u32>,
 }

@@ -119,12 +119,15 @@ text_schema! {
 #[serde(deny_unknown_fields)]
 pub struct CpuTopology {
     /// Sockets: 1 to 64.
+    #[schema(minimum = 1, maximum = 64)]
     #[serde(default = "one")]
     pub sockets: u32,
     /// Cores in each socket: 1 to 1,024.
+    #[schema(minimum = 1, maximum = 1024)]
     #[serde(default = "one")]
     pub cores: u32,
     /// Threads in each core: 1 to 8.
+    #[schema(minimum = 1, maximum = 8)]
     #[serde(default = "one")]
     pub threads: u32,
 }

@@ -49,27 +49,43 @@ pub fn json_schema() -> Value {
     root
 }
 
-/// A schema of `OpenAPI` 3.1 as one of JSON Schema: the same but for where the others are.
+/// A schema of `OpenAPI` 3.1 as one of JSON Schema: the others are elsewhere, and what only
+/// `OpenAPI` knows or what says nothing is left out.
 fn plain(schema: &RefOr<Schema>) -> Value {
     let mut value = serde_json::to_value(schema).unwrap_or_default();
-    point_to_definitions(&mut value);
+    simplify(&mut value);
     value
 }
 
-fn point_to_definitions(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map.iter_mut() {
-                match value {
-                    Value::String(target) if key == "$ref" => {
-                        *target = target.replace("#/components/schemas/", "#/$defs/");
-                    }
-                    _ => point_to_definitions(value),
-                }
+fn simplify(schema: &mut Value) {
+    let Value::Object(keywords) = schema else {
+        return;
+    };
+    keywords.remove("format");
+    if keywords.get("default").is_some_and(Value::is_null) {
+        keywords.remove("default");
+    }
+    if let Some(example) = keywords.remove("example") {
+        keywords.insert("examples".into(), json!([example]));
+    }
+    for (keyword, value) in keywords {
+        match (keyword.as_str(), value) {
+            ("$ref", Value::String(target)) => {
+                *target = target.replace("#/components/schemas/", "#/$defs/");
             }
+            // The keys of a map are text, whatever they are to us.
+            ("propertyNames", names) if names.get("type") == Some(&json!("integer")) => {
+                *names = json!({ "pattern": "^[0-9]+$" });
+            }
+            ("properties", Value::Object(properties)) => {
+                properties.values_mut().for_each(simplify);
+            }
+            ("oneOf" | "anyOf" | "allOf", Value::Array(schemas)) => {
+                schemas.iter_mut().for_each(simplify);
+            }
+            ("items" | "additionalProperties" | "propertyNames", schema) => simplify(schema),
+            _ => {}
         }
-        Value::Array(items) => items.iter_mut().for_each(point_to_definitions),
-        _ => {}
     }
 }
 

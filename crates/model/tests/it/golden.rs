@@ -25,19 +25,15 @@ fn folder() -> PathBuf {
 
 /// A host that stories whose names end in `-on-kvm` find KVM on.
 fn host(story: &Path, definition: &Definition) -> RenderHost {
-    let is_kvm = story
-        .file_stem()
-        .unwrap()
-        .to_str()
-        .unwrap()
-        .ends_with("-on-kvm");
+    let story = story.file_stem().unwrap().to_string_lossy();
     let volumes = definition.disks.iter().map(|disk| &disk.volume);
     RenderHost {
-        acceleration: match is_kvm {
-            true => Acceleration::Kvm,
-            false => Acceleration::Tcg {
+        acceleration: if story.ends_with("-on-kvm") {
+            Acceleration::Kvm
+        } else {
+            Acceleration::Tcg {
                 why: "/dev/kvm is not there".into(),
-            },
+            }
         },
         arch: Arch::X86_64,
         emulator: format!("/usr/bin/qemu-system-{}", definition.spec.arch.as_str()),

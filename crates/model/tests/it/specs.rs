@@ -29,14 +29,13 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 /// The spec of a file, which must be one that can be carried out.
 pub(crate) fn read(path: &Path) -> VmSpec {
     let text = std::fs::read_to_string(path).unwrap();
-    let spec = document::read::<VmSpec>(&text, Format::Yaml)
+    document::read::<VmSpec>(&text, Format::Yaml)
         .and_then(|spec| {
             spec.refuse(spec.value.validate())?;
             spec.refuse(spec.value.not_yet())?;
             Ok(spec.value)
         })
-        .unwrap_or_else(|faults| panic!("{}", faults.in_file(path.display())));
-    spec
+        .unwrap_or_else(|faults| panic!("{}", faults.in_file(path.display())))
 }
 
 /// A definition of the spec with its disks in the pool `disks` and its CDs in `images`.
