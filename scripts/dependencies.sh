@@ -8,7 +8,7 @@ cd "$REPOSITORY"
 
 list_dependencies() {
     # From [workspace.dependencies]: the crates that are not ours.
-    awk '/^\[/ { inside = $0 == "[workspace.dependencies]" } inside && !/path = "crates\//' Cargo.toml |
+    awk '/^\[/ { inside = $0 == "[workspace.dependencies]" } inside && !/path = "/' Cargo.toml |
         sed -nE 's/^([a-z0-9_-]+) *=.*/\1/p'
     printf '%s\n' "${PACKAGES[@]}" "${CARGO_DENY%@*}" "${CARGO_NEXTEST%@*}"
 }
