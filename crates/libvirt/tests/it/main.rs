@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The API against libvirt's own test driver, which needs no daemon and no QEMU.
+//! The API against libvirt's own test driver, and against a libvirtd with QEMU of the test's own.
 
 #![allow(
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
