@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Operations: asked for, queued, carried out step by step, undone where that is needed.
+//!
+//! ```text
+//!  submit ──▶ one transaction: operation, event, audit ──▶ queue ──▶ a task of its own ──▶ job
+//!                                                           ▲            │
+//!             what an earlier run left (recovery) ──────────┘            ▼ each step
+//!                                                             undo written ─▶ effect ─▶ done written
+//! ```
+//!
+//! The database is the truth; the queue in memory mirrors what of it is not over. An operation
+//! holds its locks from its turn until it is over and undone. A VM's operations go one after the
+//! other in the order in which they were asked for; those of different VMs side by side.
+//!
+//! Asking for what is going on already is refused as busy. Asking for anything else that concerns
+//! the same VM waits for its turn, and is judged again then.
+
+pub(crate) mod check;
+mod context;
+mod lock;
+mod port;
+mod queue;
+mod reconcile;
+mod request;
+mod runner;
+mod scheduler;
+mod undo;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use hv_model::{
+    access::{Action, Decision, Principal},
+    id::{OperationId, VmId},
+    inventory::ChangeVm,
+    operation::{Operation, OperationState},
+    plan::Plan,
+    problem::{Problem, ProblemKind},
+};
+use tokio::sync::Notify;
+
+use self::queue::Queue;
+pub use self::undo::PendingUndo;
+pub(crate) use self::{
+    context::{Context, Outcome, Step, Stop},
+    lock::Lock,
+    undo::Undo,
+};
+pub use self::{
+    port::Port,
+    request::{AddImage, JobRequest, Upload},
+};
+use crate::{
+    clock::{Clock, Ids},
+    config::Config,
+    job::AnyJob,
+    observe::Observer,
+    store::{OperationRow, Store, StoreError, WriteTransaction},
+};
+
+/// What carries out changes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    port: Port,
+    clock: Clock,
+    ids: Ids,
+    config: Arc<Config>,
+    observer: Observer,
+    boot: String,
+    queue: Mutex<Queue>,
+    /// The bytes of images that wait for their operation's turn.
+    uploads: Mutex<HashMap<OperationId, Upload>>,
+    /// Wakes the runner: something may have become ready.
+    ready: Notify,
+    /// Wakes the reconcilers: what is may differ from what is intended.
+    reconcile: Notify,
+}
+
+/// How something is asked for.
+#[derive(Debug, Clone)]
+pub struct SubmitOptions {
+    /// A key of the caller's, so that asking twice does it once.
+    pub idempotency_key: Option<String>,
+    /// The version of the VM's spec that the caller has seen; another one is refused.
+    pub expected_generation: Option<u64>,
+    /// Why the caller may do it, for the record.
+    pub decision: Decision,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        store: Store,
+        port: Port,
+        clock: Clock,
+        ids: Ids,
+        config: Arc<Config>,
+        observer: Observer,
+        boot: String,
+    ) -> Self {
+        let at_once = usize::try_from(config.operations.at_once).unwrap_or(1);
+        Self(Arc::new(Inner {
+            store,
+            port,
+            clock,
+            ids,
+            config,
+            observer,
+            boot,
+            queue: Mutex::new(Queue::new(at_once)),
+            uploads: Mutex::default(),
+            ready: Notify::new(),
+            reconcile: Notify::new(),
+        }))
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for something to be done. What can't be done is refused here where that is known
+    /// already; else the operation is queued, and whoever asked can follow it.
+    pub async fn submit(
+        &self,
+        principal: &Principal,
+        request: JobRequest,
+        options: SubmitOptions,
+    ) -> Result<Operation, Problem> {
+        let snapshot = self.0.store.inventory().snapshot();
+        let refusal = check::without_store(&request, &snapshot).err();
+        let parameters = request.parameters().map_err(|error| {
+            Problem::new(
+                ProblemKind::Internal,
+                format!("The request can't be kept: {error}."),
+            )
+        })?;
+        let actor = principal.clone();
+        let submitted = self
+            .0
+            .store
+            .write("operation.submit", move |tx| {
+                submit(tx, actor, request, parameters, options, refusal)
+            })
+            .await?;
+        let (row, upload) = match submitted {
+            Submitted::Before(row) => return Ok(row.operation),
+            Submitted::New(row, upload) => (row, upload),
+        };
+        let job = AnyJob::of(&row.operation)?;
+        if let Some(upload) = upload {
+            let mut uploads = self
+                .0
+                .uploads
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            uploads.insert(row.operation.id, upload);
+        }
+        self.queue()
+            .push(row.sequence, row.operation.id, job.locks());
+        self.0.ready.notify_one();
+        Ok(row.operation)
+    }
+
+    /// Asks for an operation to be stopped and undone. One that waits ends at once; one that runs
+    /// ends after its current step, or sooner where it only waits.
+    pub async fn cancel(
+        &self,
+        principal: &Principal,
+        id: OperationId,
+        decision: Decision,
+    ) -> Result<Operation, Problem> {
+        let actor = principal.clone();
+        let row = self
+            .0
+            .store
+            .write("operation.cancel", move |tx| {
+                cancel(tx, &actor, id, &decision)
+            })
+            .await?;
+        self.queue().cancel(id);
+        self.0.ready.notify_one();
+        Ok(row.operation)
+    }
+
+    /// Waits until an operation is over, at most so long, and returns it as it is then.
+    pub async fn wait(&self, id: OperationId, at_most: Duration) -> Result<Operation, Problem> {
+        let over = self.queue().over(id);
+        if let Some(mut over) = over {
+            // Whether it was over in time is seen by reading it.
+            let _ = self
+                .0
+                .clock
+                .within(at_most, over.wait_for(|over| *over))
+                .await;
+        }
+        let row = self.0.store.read(move |tx| tx.operation(id)).await?;
+        row.map(|row| row.operation)
+            .ok_or_else(|| check::no_operation(id))
+    }
+
+    /// What a change of a VM would do, without doing it.
+    pub fn plan_change(&self, vm: VmId, change: &ChangeVm) -> Result<Plan, Problem> {
+        let snapshot = self.0.store.inventory().snapshot();
+        let record = snapshot.vm_by_id(vm).ok_or_else(|| check::no_vm(vm))?;
+        crate::job::plan_change(&record.row, change).map(|(_, plan)| plan)
+    }
+
+    /// Asks for something on the daemon's own behalf.
+    async fn submit_own(&self, request: JobRequest) -> Result<Operation, Problem> {
+        let decision = Decision::Allow {
+            policy: "system".to_owned(),
+        };
+        let options = SubmitOptions {
+            idempotency_key: None,
+            expected_generation: None,
+            decision,
+        };
+        self.submit(&Principal::System, request, options).await
+    }
+
+    /// Begins to work: takes up what an earlier run left, then carries out what is asked for, and
+    /// runs the reconcilers.
+    pub(crate) fn run(&self) {
+        tokio::spawn(runner::run(self.clone()));
+        tokio::spawn(scheduler::run(self.clone()));
+    }
+
+    /// Starts nothing any more.
+    pub(crate) fn end(&self) {
+        self.queue().end();
+        self.0.ready.notify_one();
+        self.0.reconcile.notify_one();
+    }
+}
+
+enum Submitted {
+    /// It was asked for before, with the same key.
+    Before(Box<OperationRow>),
+    New(Box<OperationRow>, Option<Upload>),
+}
+
+fn submit(
+    tx: &WriteTransaction<'_>,
+    actor: Principal,
+    request: JobRequest,
+    parameters: serde_json::Value,
+    options: SubmitOptions,
+    refusal: Option<Problem>,
+) -> Result<Submitted, StoreError> {
+    let kind = request.kind();
+    if let Some(key) = &options.idempotency_key
+        && let Some(before) = tx.operation_with_key(&actor, key)?
+    {
+        let same_target = check::same_target(&request, &before.operation.target);
+        if before.operation.kind == kind && same_target && before.operation.parameters == parameters
+        {
+            return Ok(Submitted::Before(Box::new(before)));
+        }
+        let detail = format!(
+            "The key {key:?} was used for the operation {}, which is another request.",
+            before.operation.id
+        );
+        return Err(Problem::new(ProblemKind::IdempotencyConflict, detail).into());
+    }
+    if let Some(refusal) = refusal {
+        return Err(refusal.into());
+    }
+    check::with_store(tx, &request, &parameters, options.expected_generation)?;
+    let target = check::target(tx, &request)?;
+    let operation = Operation {
+        id: OperationId::new(tx.next_id()),
+        kind,
+        target,
+        parameters,
+        actor,
+        idempotency_key: options.idempotency_key,
+        state: OperationState::Queued,
+        steps: Vec::new(),
+        progress: None,
+        result: serde_json::Value::Null,
+        problem: None,
+        created: tx.now(),
+        started: None,
+        ended: None,
+    };
+    let on = format!("{}/{}", operation.target.kind, operation.target.name);
+    tx.append_audit(
+        &operation.actor,
+        request.action(),
+        &on,
+        &options.decision,
+        Some(operation.id),
+    )?;
+    let row = tx.insert_operation(operation)?;
+    let upload = match request {
+        JobRequest::ImageAdd(_, upload) => Some(upload),
+        _ => None,
+    };
+    Ok(Submitted::New(Box::new(row), upload))
+}
+
+fn cancel(
+    tx: &WriteTransaction<'_>,
+    actor: &Principal,
+    id: OperationId,
+    decision: &Decision,
+) -> Result<OperationRow, StoreError> {
+    let mut row = tx.operation(id)?.ok_or_else(|| check::no_operation(id))?;
+    let operation = &row.operation;
+    if operation.state.is_final() {
+        let detail = format!(
+            "The operation {id} is over: it {}.",
+            operation.state.as_str()
+        );
+        return Err(Problem::new(ProblemKind::NotCancellable, detail).into());
+    }
+    let on = format!("operation/{id}");
+    tx.append_audit(actor, Action::OperationCancel, &on, decision, Some(id))?;
+    row.cancelling = true;
+    tx.put_operation(&row)?;
+    Ok(row)
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Letting a paused VM go on.
+
+use hv_model::{
+    id::VmId,
+    operation::{OperationKind, Target},
+    problem::Problem,
+    vm::VmState,
+};
+use serde_json::Value;
+
+use super::{Job, OnRestart, SETTLE};
+use crate::engine::{Context, Lock, Outcome, Step, Stop, check};
+
+pub(crate) struct ResumeVm {
+    vm: VmId,
+}
+
+impl Job for ResumeVm {
+    const ON_RESTART: OnRestart = OnRestart::Resume;
+
+    fn read(target: &Target, _parameters: &Value) -> Result<Self, Problem> {
+        Ok(Self {
+            vm: super::vm(target)?,
+        })
+    }
+
+    fn locks(&self) -> Vec<Lock> {
+        vec![Lock::vm(self.vm)]
+    }
+
+    async fn run(self, context: &mut Context) -> Result<Outcome, Stop> {
+        let vm = self.vm;
+        let row = context.vm(vm).await?;
+        if context.is_repeated() && row.state == VmState::Running {
+            return Ok(Outcome::done());
+        }
+        check::may_be_asked(&row, OperationKind::VmResume)?;
+        check::state_fits(&row, OperationKind::VmResume)?;
+        let name = &row.name;
+        let step = Step::new(format!("Let {name} go on")).command(format!("virsh resume {name}"));
+        context
+            .call(step, "resume", move |host| host.resume(vm))
+            .await?;
+        context
+            .wait_until(SETTLE, |known| {
+                known
+                    .vm_by_id(vm)
+                    .is_none_or(|record| record.row.state != VmState::Paused)
+            })
+            .await?;
+        Ok(Outcome::done())
+    }
+}

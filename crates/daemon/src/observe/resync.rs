@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Comparing everything with the host, since a fact may have been missed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use hv_model::{
+    event::{EventKind, Subject},
+    hypervisor::VmFacts,
+    id::VmId,
+    network::Network,
+    storage::Pool,
+};
+use serde_json::json;
+
+use super::{Observer, Result, look::is_worked_on, state};
+use crate::store::{Result as StoreResult, Snapshot, WriteTransaction};
+
+/// VMs that differ from what is known, and the version of the inventory in which they did.
+#[derive(Debug)]
+pub(super) struct Suspects {
+    vms: BTreeSet<VmId>,
+    version: u64,
+}
+
+impl Suspects {
+    pub(super) fn is_empty(&self) -> bool {
+        self.vms.is_empty()
+    }
+}
+
+impl Observer {
+    /// Takes over everything as it is on the host.
+    pub(super) async fn resync_all(&self) -> Result<()> {
+        self.refresh_host().await?;
+        self.refresh_pools().await?;
+        self.refresh_networks().await?;
+        let is_new = self
+            .0
+            .store
+            .read(|tx| tx.host_fact::<bool>("rebuilt"))
+            .await?
+            .is_none();
+        if is_new {
+            self.rebuild_images().await?;
+        }
+        let before = self.0.store.inventory().snapshot();
+        let all = self.answer("vms", |host| host.vms()).await?;
+        let states: BTreeMap<VmId, VmFacts> =
+            all.iter().map(|facts| (facts.id, facts.clone())).collect();
+        let unsure = self.take_all(all, before.version).await?;
+        self.look_at(unsure, &states).await?;
+        // What was defined anew while nobody listened is found by looking at all, bit by bit.
+        self.look(states.into_keys());
+        Ok(())
+    }
+
+    /// Takes over the state of every VM. Returns those that must be looked at: new ones, and those
+    /// that seem to be gone.
+    async fn take_all(&self, all: Vec<VmFacts>, version: u64) -> Result<BTreeSet<VmId>> {
+        let inventory = self.0.store.inventory().clone();
+        let write = move |tx: &WriteTransaction<'_>| -> StoreResult<BTreeSet<VmId>> {
+            let now = inventory.snapshot();
+            let mut look: BTreeSet<VmId> = now
+                .vms
+                .iter()
+                .filter(|record| !record.row.is_trashed())
+                .map(|record| record.row.id)
+                .collect();
+            for facts in &all {
+                look.remove(&facts.id);
+                match now.vm_by_id(facts.id) {
+                    Some(record) if record.version > version => {
+                        look.insert(facts.id);
+                    }
+                    Some(record) if !record.row.is_trashed() => {
+                        state::take_state(tx, record.row.as_ref().clone(), facts)?;
+                    }
+                    Some(_) | None => {
+                        look.insert(facts.id);
+                    }
+                }
+            }
+            look.retain(|vm| !is_worked_on(&now, *vm));
+            Ok(look)
+        };
+        Ok(self.0.store.write("observe.resync", write).await?)
+    }
+
+    /// Compares every VM's name and state with what is known, without taking anything over.
+    pub(super) async fn compare(&self) -> Result<Suspects> {
+        self.refresh_pools().await?;
+        self.refresh_networks().await?;
+        let before = self.0.store.inventory().snapshot();
+        let all = self.answer("vms", |host| host.vms()).await?;
+        let vms = differing(&before, &all);
+        Ok(Suspects {
+            vms,
+            version: before.version,
+        })
+    }
+
+    /// Compares again, once every fact that was on its way must have come. What differs still was
+    /// never told, and is taken over now.
+    pub(super) async fn resync_missed(&self, suspects: Suspects) -> Result<()> {
+        let before = self.0.store.inventory().snapshot();
+        let all = self.answer("vms", |host| host.vms()).await?;
+        let states: BTreeMap<VmId, VmFacts> =
+            all.iter().map(|facts| (facts.id, facts.clone())).collect();
+        let untouched = |vm: &VmId| {
+            before
+                .vm_by_id(*vm)
+                .is_none_or(|record| record.version <= suspects.version)
+        };
+        let missed: Vec<VmId> = differing(&before, &all)
+            .intersection(&suspects.vms)
+            .copied()
+            .filter(untouched)
+            .collect();
+        let unsure = self.take_all(all, before.version).await?;
+        self.look_at(unsure, &states).await?;
+        if missed.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(count = missed.len(), "a resync found what no fact had told");
+        let count = u64::try_from(missed.len()).unwrap_or(u64::MAX);
+        self.0
+            .store
+            .inventory()
+            .note(|snapshot| snapshot.missed_facts += count);
+        let subjects: Vec<Subject> = missed
+            .iter()
+            .map(|vm| Subject {
+                kind: "vm".to_owned(),
+                id: vm.to_string(),
+                name: states
+                    .get(vm)
+                    .map(|facts| facts.name.clone())
+                    .or_else(|| before.vm_by_id(*vm).map(|record| record.row.name.clone()))
+                    .unwrap_or_default(),
+            })
+            .collect();
+        self.0
+            .store
+            .write("observe.missed", move |tx| {
+                for subject in &subjects {
+                    let nothing = serde_json::Value::Null;
+                    tx.append_event(EventKind::ResyncDifference, subject, &nothing)?;
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Asks whether the host is there, and what it has free.
+    pub(super) async fn probe(&self) -> Result<()> {
+        let host = self.answer("host", |host| host.host()).await?;
+        let now = self.0.clock.now();
+        self.0.store.inventory().note(|snapshot| {
+            snapshot.host = Some(Arc::new(host));
+            snapshot.freshness.seen = Some(now);
+        });
+        Ok(())
+    }
+
+    async fn refresh_host(&self) -> Result<()> {
+        let host = self.answer("host", |host| host.host()).await?;
+        self.0
+            .store
+            .inventory()
+            .note(|snapshot| snapshot.host = Some(Arc::new(host.clone())));
+        self.0
+            .store
+            .write("observe.host", move |tx| tx.put_host_fact("host", &host))
+            .await?;
+        Ok(())
+    }
+
+    pub(super) async fn refresh_networks(&self) -> Result<()> {
+        let networks = Arc::new(self.answer("networks", |host| host.networks()).await?);
+        let inventory = self.0.store.inventory();
+        let before = Arc::clone(&inventory.snapshot().networks);
+        if before == networks {
+            return Ok(());
+        }
+        inventory.note(|snapshot| snapshot.networks = Arc::clone(&networks));
+        let changed: Vec<Subject> = different(&before, &networks, |network: &Network| {
+            (network.name.to_string(), network.clone())
+        })
+        .into_iter()
+        .map(|name| Subject {
+            kind: "network".to_owned(),
+            id: name.clone(),
+            name,
+        })
+        .collect();
+        self.0
+            .store
+            .write("observe.networks", move |tx| {
+                tx.put_host_fact("networks", &*networks)?;
+                append_all(tx, EventKind::NetworkChanged, &changed)
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Asks for the pools. How full they are changes all the time and is no event.
+    pub(super) async fn refresh_pools(&self) -> Result<()> {
+        let pools = Arc::new(self.answer("pools", |host| host.pools()).await?);
+        let inventory = self.0.store.inventory();
+        let before = Arc::clone(&inventory.snapshot().pools);
+        inventory.note(|snapshot| snapshot.pools = Arc::clone(&pools));
+        let key = |pool: &Pool| (pool.name.to_string(), (pool.purpose, pool.active));
+        let changed: Vec<Subject> = different(&before, &pools, key)
+            .into_iter()
+            .map(|name| Subject {
+                kind: "pool".to_owned(),
+                id: name.clone(),
+                name,
+            })
+            .collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        self.0
+            .store
+            .write("observe.pools", move |tx| {
+                tx.put_host_fact("pools", &*pools)?;
+                append_all(tx, EventKind::PoolChanged, &changed)
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+fn append_all(tx: &WriteTransaction<'_>, kind: EventKind, subjects: &[Subject]) -> StoreResult<()> {
+    for subject in subjects {
+        tx.append_event(kind, subject, &json!(null))?;
+    }
+    Ok(())
+}
+
+/// The VMs whose name or state is not what is known.
+fn differing(known: &Snapshot, all: &[VmFacts]) -> BTreeSet<VmId> {
+    let mut differing: BTreeSet<VmId> = known
+        .vms
+        .iter()
+        .filter(|record| !record.row.is_trashed())
+        .map(|record| record.row.id)
+        .collect();
+    for facts in all {
+        let record = known.vm_by_id(facts.id);
+        let same = record
+            .is_some_and(|record| record.row.state == facts.state && record.row.name == facts.name);
+        if same {
+            differing.remove(&facts.id);
+        } else {
+            differing.insert(facts.id);
+        }
+    }
+    differing.retain(|vm| !is_worked_on(known, *vm));
+    differing
+}
+
+/// The names of what is only in one of two lists, or differs between them.
+fn different<T, K: PartialEq>(
+    before: &[T],
+    after: &[T],
+    key: impl Fn(&T) -> (String, K),
+) -> BTreeSet<String> {
+    let before: BTreeMap<String, K> = before.iter().map(&key).collect();
+    let after: BTreeMap<String, K> = after.iter().map(&key).collect();
+    let names = before.keys().chain(after.keys());
+    names
+        .filter(|name| before.get(*name) != after.get(*name))
+        .cloned()
+        .collect()
+}
