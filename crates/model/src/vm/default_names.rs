@@ -183,3 +183,122 @@ fn derived_address(vm: VmId, index: usize, attempt: u64) -> MacAddress {
     let [a, b, c, ..] = folded.to_le_bytes();
     MacAddress::with_suffix([a, b, c])
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::device::Nic;
+
+    fn vm(text: &str) -> VmId {
+        text.parse().unwrap()
+    }
+
+    fn spec(disks: Vec<Disk>, nics: usize) -> VmSpec {
+        let mut spec = VmSpec::new("web".parse().unwrap());
+        spec.disks = disks;
+        spec.nics = vec![Nic::default(); nics];
+        spec
+    }
+
+    fn names(names: &[DeviceName]) -> Vec<&str> {
+        names.iter().map(DeviceName::as_str).collect()
+    }
+
+    #[test]
+    fn disks_are_named_by_their_bus_and_around_the_names_that_are_taken() {
+        let on = |bus| Disk {
+            bus,
+            ..Disk::default()
+        };
+        let cd = Disk {
+            source: ImageSource::Cdrom,
+            ..Disk::default()
+        };
+        let taken = Disk {
+            name: Some("vda".parse().unwrap()),
+            ..Disk::default()
+        };
+        let disks = vec![
+            on(DiskBus::Virtio),
+            cd,
+            on(DiskBus::Scsi),
+            taken,
+            on(DiskBus::Usb),
+            on(DiskBus::Virtio),
+        ];
+        let expected = ["vdb", "sda", "sdb", "vda", "sdc", "vdc"];
+        assert_eq!(names(&spec(disks, 0).disk_names()), expected);
+    }
+
+    #[test]
+    fn the_letters_go_on_after_z_as_the_kernel_counts() {
+        let disks = vec![Disk::default(); 54];
+        let all = spec(disks, 0).disk_names();
+        assert_eq!(
+            [all[25].as_str(), all[26].as_str(), all[53].as_str()],
+            ["vdz", "vdaa", "vdbb"]
+        );
+        for (number, name) in (0..).zip(&all) {
+            assert_eq!(disk_number(name.as_str()), Some(number));
+        }
+        for other in ["hda", "vd", "vdA", "vdaaa", "vd1"] {
+            assert_eq!(disk_number(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn interfaces_are_named_around_the_names_that_are_taken() {
+        let mut spec = spec(vec![], 3);
+        spec.nics[2].name = Some("net0".parse().unwrap());
+        assert_eq!(names(&spec.nic_names()), ["net1", "net2", "net0"]);
+    }
+
+    #[test]
+    fn an_address_is_the_same_for_ever() {
+        let spec = spec(vec![], 2);
+        let addresses = spec.mac_addresses(vm("01890a5d-ac96-774b-bcce-b302099a8057"));
+        let addresses: Vec<String> = addresses.into_iter().map(String::from).collect();
+        assert_eq!(addresses, ["52:54:00:31:50:34", "52:54:00:09:a3:75"]);
+    }
+
+    #[test]
+    fn a_cd_is_booted_after_the_disks_unless_the_spec_says_otherwise() {
+        let cd = Disk {
+            source: ImageSource::Cdrom,
+            ..Disk::default()
+        };
+        let mut spec = spec(vec![cd, Disk::default(), Disk::default()], 0);
+        assert_eq!(spec.boot_order(), [Some(3), Some(1), Some(2)]);
+        spec.disks[0].boot_order = Some(1);
+        assert_eq!(spec.boot_order(), [Some(1), None, None]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_device_has_a_name_and_an_address_of_its_own(
+            id: u128, disks in 0..70_usize, nics in 0..40_usize, given in 0..40_usize,
+        ) {
+            let vm = VmId::new(uuid::Uuid::from_u128(id));
+            let mut spec = spec(vec![Disk::default(); disks], nics);
+            if let Some(nic) = spec.nics.get_mut(given) {
+                nic.mac = Some(derived_address(vm, 0, 0));
+                nic.name = Some("net3".parse().unwrap());
+            }
+            let settled = spec.settled(vm);
+            let count = |names: &[DeviceName]| {
+                names.iter().collect::<std::collections::BTreeSet<_>>().len()
+            };
+            prop_assert_eq!(count(&spec.disk_names()), disks);
+            prop_assert_eq!(count(&spec.nic_names()), nics);
+            let addresses: std::collections::BTreeSet<_> =
+                spec.mac_addresses(vm).into_iter().collect();
+            prop_assert_eq!(addresses.len(), nics);
+            prop_assert_eq!(settled.disk_names(), spec.disk_names());
+            prop_assert_eq!(settled.nic_names(), spec.nic_names());
+            prop_assert_eq!(settled.mac_addresses(vm), spec.mac_addresses(vm));
+            prop_assert_eq!(settled.settled(vm), settled);
+        }
+    }
+}

@@ -127,3 +127,6 @@ fn policies(spec: &VmSpec, findings: &mut Findings) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

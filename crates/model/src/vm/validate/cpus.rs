@@ -38,7 +38,7 @@ pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
             } else {
                 "the count"
             };
-            let what = format!("makes {product} CPUs, and {whose} is {most}");
+            let what = format!("is {product} CPUs, and {whose} is {most}");
             findings.add_plain("cpus.topology", value, what, format!("a product of {most}"));
         }
     }

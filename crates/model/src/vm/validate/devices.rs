@@ -33,7 +33,10 @@ fn graphics(spec: &VmSpec, findings: &mut Findings) {
     let heads = spec.graphics.heads;
     let (what, allowed) = match (spec.graphics.kind, heads) {
         (_, 0 | 5..) => ("is out of range", "1 to 4"),
-        (GraphicsKind::None, 2..) => ("are given, but there is no display", "1, or a kind"),
+        (GraphicsKind::None, 2..) => (
+            "are given, but there is no display",
+            "1, or a kind of display",
+        ),
         (GraphicsKind::Vnc, 2..) => ("are more than VNC shows", "1"),
         _ => return,
     };

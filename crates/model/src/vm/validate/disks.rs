@@ -56,7 +56,7 @@ pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
         disk.boot_order
             .map(|place| (format!("disks[{index}].boot_order"), place))
     });
-    findings.unique("place in the boot order", places);
+    findings.unique("place", places);
 }
 
 /// libvirt takes a disk's name as its place on its bus, so a name can't be just any word.

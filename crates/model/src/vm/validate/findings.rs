@@ -73,7 +73,7 @@ impl Findings {
         for (path, value) in values {
             match seen.iter().find(|(_, earlier)| *earlier == value) {
                 Some((first, _)) => {
-                    let what = format!("is the {noun} of {first}, too");
+                    let what = format!("is given in {first}, too");
                     self.add_plain(path, value, what, format!("a {noun} of its own"));
                 }
                 None => seen.push((path, value)),

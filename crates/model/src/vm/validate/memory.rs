@@ -28,7 +28,7 @@ pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
             findings.within("memory.max", max, LEAST..=MOST);
         }
         if max > memory.size && memory.balloon == Balloon::Off {
-            let what = "leaves no way to reach memory.max, which is above memory.size";
+            let what = "is not possible while memory.max is above memory.size";
             findings.add_plain("memory.balloon", "off", what, "on, or no memory.max");
         }
     }
@@ -165,7 +165,7 @@ fn numa(spec: &VmSpec, findings: &mut Findings) {
         }
     }
     if let Some(cpu) = homes.iter().position(Option::is_none) {
-        let what = format!("leaves out CPU {cpu}");
+        let what = format!("have no place for CPU {cpu}");
         findings.add_plain("memory.numa", "the nodes", what, "each CPU in one node");
     }
 }
