@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The one place that decides.
+
+use hv_model::access::{Action, Decision, Principal};
+
+use super::Resource;
+
+/// Whether a principal may do this to that.
+///
+/// In this version the daemon's socket is the gate: whoever its group lets in may do everything.
+/// Whoever comes over loopback TCP cannot be known, and may look at everything but the audit log.
+pub fn authorize(principal: &Principal, action: Action, _resource: &Resource<'_>) -> Decision {
+    match principal {
+        Principal::System => Decision::Allow {
+            policy: "system".to_owned(),
+        },
+        Principal::User { .. } => Decision::Allow {
+            policy: "socket-group".to_owned(),
+        },
+        Principal::Anonymous if looks(action) => Decision::Allow {
+            policy: "anonymous-looks".to_owned(),
+        },
+        Principal::Anonymous => Decision::Deny {
+            policy: "anonymous-only-looks".to_owned(),
+        },
+    }
+}
+
+/// Whether an action changes nothing and shows nothing that only some may see.
+const fn looks(action: Action) -> bool {
+    match action {
+        Action::VmView
+        | Action::ImageView
+        | Action::NetworkView
+        | Action::PoolView
+        | Action::HostView
+        | Action::OperationView
+        | Action::EventView => true,
+        Action::VmCreate
+        | Action::VmStart
+        | Action::VmShutDown
+        | Action::VmForceOff
+        | Action::VmReboot
+        | Action::VmReset
+        | Action::VmPause
+        | Action::VmResume
+        | Action::VmSave
+        | Action::VmRename
+        | Action::VmChange
+        | Action::VmDelete
+        | Action::VmUndelete
+        | Action::VmPurge
+        | Action::VmAdopt
+        | Action::VmConsole
+        | Action::ImageAdd
+        | Action::ImageDelete
+        | Action::OperationCancel
+        | Action::AuditView => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn may(principal: &Principal, action: Action) -> bool {
+        matches!(
+            authorize(principal, action, &Resource::EveryVm),
+            Decision::Allow { .. }
+        )
+    }
+
+    #[test]
+    fn whoever_can_open_the_socket_may_do_everything() {
+        let user = Principal::User {
+            name: "ada".parse().unwrap(),
+            uid: 1000,
+        };
+        assert!(Action::ALL.iter().all(|action| may(&user, *action)));
+    }
+
+    #[test]
+    fn who_cannot_be_known_may_only_look_and_not_at_the_audit_log() {
+        for action in Action::ALL {
+            let looks = action.as_str().ends_with(".view") && *action != Action::AuditView;
+            assert_eq!(
+                may(&Principal::Anonymous, *action),
+                looks,
+                "{}",
+                action.as_str()
+            );
+        }
+    }
+}

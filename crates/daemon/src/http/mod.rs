@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The HTTP API: one file a resource.
+//!
+//! ```text
+//!  connection ──▶ who is it? ──▶ route ──▶ may they? ──▶ inventory or store ──▶ answer
+//!                                             │
+//!                                             └──▶ engine: an operation ──▶ 202, or 200 once over
+//! ```
+//!
+//! Routes and their description (`OpenAPI` 3.1) come from the same place, so neither can say what
+//! the other does not. Looks at VMs and the host are answered from memory. Every error is a
+//! problem of the catalogue, whoever noticed it.
+
+mod audit;
+mod body;
+mod caller;
+mod connection;
+mod console;
+mod description;
+mod ending;
+mod event;
+mod guard;
+mod health;
+mod host;
+mod image;
+mod listener;
+mod network;
+mod operation;
+mod path;
+mod pool;
+mod precondition;
+mod problem;
+mod query;
+mod refusal;
+mod server;
+mod sse;
+mod stored_list;
+mod upload;
+mod version;
+mod vm;
+mod vm_action;
+
+use std::sync::Arc;
+
+use axum::{Router, middleware};
+
+use self::stored_list::StoredList;
+pub use self::{
+    caller::{Peer, Transport},
+    description::openapi,
+    ending::Ending,
+    listener::ListenError,
+    server::{Server, serve},
+};
+use crate::app::App;
+
+/// What every request is answered from. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Api(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    app: App,
+    /// The list of all VMs as it was last sent.
+    vms: StoredList,
+    /// Whether the daemon ends, so that streams without an end must.
+    ending: Ending,
+}
+
+impl Api {
+    /// The API of this app, whose streams end when `ending` says so.
+    pub fn new(app: App, ending: Ending) -> Self {
+        Self(Arc::new(Inner {
+            app,
+            vms: StoredList::default(),
+            ending,
+        }))
+    }
+
+    fn app(&self) -> &App {
+        &self.0.app
+    }
+
+    fn vms(&self) -> &StoredList {
+        &self.0.vms
+    }
+
+    fn ending(&self) -> Ending {
+        self.0.ending.clone()
+    }
+}
+
+/// The routes of the API, ready to answer. Requests must carry their [`Peer`].
+pub fn router(api: Api) -> Router {
+    let (routes, _) = description::routes().split_for_parts();
+    routes
+        .fallback(guard::no_such_address)
+        .method_not_allowed_fallback(guard::no_such_method)
+        .layer(middleware::from_fn_with_state(api.clone(), guard::guard))
+        .with_state(api)
+}

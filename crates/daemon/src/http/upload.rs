@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! An image's bytes on their way from the connection to the host, hashed as they pass.
+//!
+//! ```text
+//!  body ──▶ BLAKE3 ──▶ pipe ──▶ the job hands its other end to the host
+//!              └──────▶ digest, or why the body broke off ──▶ the job
+//! ```
+//!
+//! The pipe is the only buffer, so a slow disk slows the sender down and fills no memory.
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
+
+use axum::body::Body;
+use http_body_util::BodyExt;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use tokio::{io::AsyncWriteExt, net::unix::pipe::Sender, sync::oneshot};
+
+use crate::engine;
+
+/// How long the sender may send nothing.
+const IDLE: Duration = Duration::from_secs(60);
+/// How much the pipe holds, if the system allows it.
+const PIPE: usize = 1 << 20;
+
+/// Our end of an upload.
+pub(super) struct Upload {
+    pipe: Sender,
+    digest: oneshot::Sender<Result<String, String>>,
+}
+
+/// How passing on came to an end before the body did.
+enum Broken {
+    /// The sender left, or sent other than was said.
+    Off(String),
+    /// The job takes no more: it failed, was cancelled, or never needed these bytes.
+    NotWanted,
+}
+
+impl Upload {
+    /// An upload, and the end of it that the job takes.
+    pub(super) fn open() -> io::Result<(Self, engine::Upload)> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        // A smaller pipe works as well, a little slower.
+        fcntl_setpipe_size(write.as_fd(), PIPE).ok();
+        Self::of(read, write)
+    }
+
+    fn of(read: OwnedFd, write: OwnedFd) -> io::Result<(Self, engine::Upload)> {
+        let pipe = Sender::from_owned_fd(write)?;
+        let (digest, digested) = oneshot::channel();
+        Ok((
+            Self { pipe, digest },
+            engine::Upload {
+                body: read,
+                digest: digested,
+            },
+        ))
+    }
+
+    /// Passes a body of this length on, and tells the job how it ended.
+    pub(super) async fn pass_on(mut self, body: Body, length: u64) {
+        let told = match self.copy(body, length).await {
+            Ok(digest) => Ok(digest),
+            Err(Broken::Off(why)) => Err(why),
+            Err(Broken::NotWanted) => return,
+        };
+        // A job that has failed meanwhile does not wait for it.
+        self.digest.send(told).ok();
+    }
+
+    async fn copy(&mut self, mut body: Body, length: u64) -> Result<String, Broken> {
+        let mut hasher = blake3::Hasher::new();
+        let mut arrived = 0_u64;
+        loop {
+            let Ok(frame) = tokio::time::timeout(IDLE, body.frame()).await else {
+                let seconds = IDLE.as_secs();
+                return Err(Broken::Off(format!(
+                    "nothing arrived for {seconds} seconds"
+                )));
+            };
+            let Some(frame) = frame else { break };
+            let frame = frame.map_err(|error| Broken::Off(format!("the sender left: {error}")))?;
+            let Ok(piece) = frame.into_data() else {
+                continue;
+            };
+            arrived += piece.len() as u64;
+            hasher.update(&piece);
+            self.pipe
+                .write_all(&piece)
+                .await
+                .map_err(|_| Broken::NotWanted)?;
+        }
+        if arrived == length {
+            return Ok(hasher.finalize().to_hex().to_string());
+        }
+        Err(Broken::Off(format!("{arrived} of {length} bytes arrived")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, io::Read};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_job_gets_every_byte_and_then_their_digest() {
+        let bytes = vec![7; 3 << 20];
+        let (upload, job) = Upload::open().unwrap();
+        let reader = tokio::task::spawn_blocking(move || {
+            let mut read = Vec::new();
+            File::from(job.body).read_to_end(&mut read).unwrap();
+            read
+        });
+        upload
+            .pass_on(Body::from(bytes.clone()), bytes.len() as u64)
+            .await;
+        assert_eq!(
+            job.digest.await.unwrap(),
+            Ok(blake3::hash(&bytes).to_hex().to_string())
+        );
+        assert!(reader.await.unwrap() == bytes);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_told_as_such() {
+        let (upload, job) = Upload::open().unwrap();
+        upload.pass_on(Body::from("abc"), 4).await;
+        assert_eq!(
+            job.digest.await.unwrap(),
+            Err("3 of 4 bytes arrived".to_owned())
+        );
+    }
+
+    #[tokio::test]
+    async fn a_job_that_takes_no_more_ends_the_upload() {
+        let (upload, job) = Upload::open().unwrap();
+        drop(job.body);
+        upload.pass_on(Body::from(vec![0; 4 << 20]), 4 << 20).await;
+        assert!(job.digest.await.is_err());
+    }
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Whether all is well: checks that say what was seen, why that matters and how to mend it.
+
+mod health;
+mod host_checks;
+mod space_checks;
+mod vm_checks;
+
+pub use self::health::health;
