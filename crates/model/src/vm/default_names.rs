@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What a VM's devices are called where its spec does not say.
 
+use std::collections::BTreeSet;
+
 use crate::{
-    device::{Disk, DiskBus, ImageSource, MacAddress},
+    device::{Disk, DiskBus, ImageSource, MacAddress, Nic},
     id::VmId,
     name::DeviceName,
     vm::{Arch, VmSpec},
@@ -22,33 +24,25 @@ impl VmSpec {
     /// The names of the disks, in their order: those of the spec, else `vda`, `vdb` … on virtio and
     /// `sda`, `sdb` … on all other buses.
     pub fn disk_names(&self) -> Vec<DeviceName> {
-        let mut taken: Vec<DeviceName> = self
-            .disks
-            .iter()
-            .filter_map(|disk| disk.name.clone())
-            .collect();
-        let name = |disk: &Disk| {
-            disk.name.clone().unwrap_or_else(|| {
-                let prefix = disk_prefix(self.bus_of(disk));
-                first_free(&mut taken, |number| format!("{prefix}{}", letters(number)))
-            })
+        let given = self.disks.iter().filter_map(|disk| disk.name.as_ref());
+        let taken: BTreeSet<&DeviceName> = given.collect();
+        let mut virtio = free_names(&taken, |number| format!("vd{}", letters(number)));
+        let mut others = free_names(&taken, |number| format!("sd{}", letters(number)));
+        let name = |disk: &Disk| match (&disk.name, self.bus_of(disk)) {
+            (Some(name), _) => Some(name.clone()),
+            (None, DiskBus::Virtio) => virtio.next(),
+            (None, _) => others.next(),
         };
-        self.disks.iter().map(name).collect()
+        self.disks.iter().filter_map(name).collect()
     }
 
     /// The names of the network interfaces, in their order: those of the spec, else `net0`, `net1` ….
     pub fn nic_names(&self) -> Vec<DeviceName> {
-        let mut taken: Vec<DeviceName> = self
-            .nics
-            .iter()
-            .filter_map(|nic| nic.name.clone())
-            .collect();
-        let nics = self.nics.iter();
-        nics.map(|nic| {
-            let free = || first_free(&mut taken, |number| format!("net{number}"));
-            nic.name.clone().unwrap_or_else(free)
-        })
-        .collect()
+        let given = self.nics.iter().filter_map(|nic| nic.name.as_ref());
+        let taken: BTreeSet<&DeviceName> = given.collect();
+        let mut free = free_names(&taken, |number| format!("net{number}"));
+        let name = |nic: &Nic| nic.name.clone().or_else(|| free.next());
+        self.nics.iter().filter_map(name).collect()
     }
 
     /// The MAC addresses of the network interfaces, in their order: those of the spec, else ones
@@ -57,15 +51,14 @@ impl VmSpec {
     /// Only three bytes of an address are free, so two VMs among thousands may get the same one:
     /// whoever makes a VM compares its addresses with those that are in use.
     pub fn mac_addresses(&self, vm: VmId) -> Vec<MacAddress> {
-        let mut taken: Vec<MacAddress> = self.nics.iter().filter_map(|nic| nic.mac).collect();
+        let mut taken: BTreeSet<MacAddress> = self.nics.iter().filter_map(|nic| nic.mac).collect();
         let mut addresses = Vec::with_capacity(self.nics.len());
         for (index, nic) in self.nics.iter().enumerate() {
             let address = nic.mac.unwrap_or_else(|| {
                 let mut attempt = 0;
                 loop {
                     let address = derived_address(vm, index, attempt);
-                    if !taken.contains(&address) {
-                        taken.push(address);
+                    if taken.insert(address) {
                         break address;
                     }
                     attempt += 1;
@@ -124,17 +117,15 @@ pub(crate) const fn disk_prefix(bus: DiskBus) -> &'static str {
     }
 }
 
-fn first_free(taken: &mut Vec<DeviceName>, candidate: impl Fn(u32) -> String) -> DeviceName {
-    let mut number = 0;
-    loop {
-        if let Ok(name) = candidate(number).parse::<DeviceName>()
-            && !taken.contains(&name)
-        {
-            taken.push(name.clone());
-            return name;
-        }
-        number += 1;
-    }
+/// The names that are not taken, one after the other; there are more of them than of anything that
+/// fits into memory.
+fn free_names(
+    taken: &BTreeSet<&DeviceName>,
+    name: impl Fn(u32) -> String,
+) -> impl Iterator<Item = DeviceName> {
+    (0..=u32::MAX)
+        .filter_map(move |number| name(number).parse().ok())
+        .filter(|name| !taken.contains(name))
 }
 
 /// A number as the kernel counts disks: a, b … z, aa, ab ….
@@ -189,7 +180,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::device::Nic;
 
     fn vm(text: &str) -> VmId {
         text.parse().unwrap()

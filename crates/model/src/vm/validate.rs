@@ -73,10 +73,7 @@ fn description(spec: &VmSpec, findings: &mut Findings) {
             "printable characters, tabs and line breaks",
         );
     }
-    let tags = spec.tags.len();
-    if tags > MAX_TAGS {
-        findings.add_plain("tags", tags, "tags are too many", "at most 64");
-    }
+    findings.at_most("tags", spec.tags.len(), MAX_TAGS);
 }
 
 fn machine(spec: &VmSpec, findings: &mut Findings) {

@@ -5,7 +5,11 @@ use super::findings::Findings;
 use crate::vm::VmSpec;
 
 /// How many CPUs a VM may have.
-const MAX_CPUS: u32 = 4_096;
+pub(super) const MAX_CPUS: u32 = 4_096;
+/// How many features a spec may name.
+const MAX_FEATURES: usize = 256;
+/// How many wrong CPU numbers are told.
+const MAX_TOLD: usize = 16;
 
 pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
     let cpus = &spec.cpus;
@@ -42,7 +46,9 @@ pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
             findings.add_plain("cpus.topology", value, what, format!("a product of {most}"));
         }
     }
-    for number in cpus.pinning.keys() {
+    findings.at_most("cpus.features", cpus.features.len(), MAX_FEATURES);
+    // Keys are in order, so the greatest tells whether there are too many.
+    for number in cpus.pinning.keys().rev().take(MAX_TOLD) {
         if *number >= most {
             let what = format!("is not a CPU of this VM, which has {most}");
             let last = most.saturating_sub(1);

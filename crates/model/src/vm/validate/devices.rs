@@ -8,6 +8,10 @@ use crate::{
     vm::{Arch, VmSpec},
 };
 
+/// How many devices of the host a VM may have.
+const MAX_PASSTHROUGH: usize = 32;
+/// How many shared regions a VM may have.
+const MAX_SHARED: usize = 16;
 const LEAST_SHARED: Size = Size::from_mib(1);
 const MOST_SHARED: Size = Size::from_gib(1);
 
@@ -44,6 +48,9 @@ fn graphics(spec: &VmSpec, findings: &mut Findings) {
 }
 
 fn passthrough(spec: &VmSpec, findings: &mut Findings) {
+    if !findings.at_most("passthrough", spec.passthrough.len(), MAX_PASSTHROUGH) {
+        return;
+    }
     for (index, device) in spec.passthrough.iter().enumerate() {
         let path = format!("passthrough[{index}]");
         match (device.pci, device.usb) {
@@ -74,6 +81,9 @@ fn passthrough(spec: &VmSpec, findings: &mut Findings) {
 }
 
 fn shared_memory(spec: &VmSpec, findings: &mut Findings) {
+    if !findings.at_most("shared_memory", spec.shared_memory.len(), MAX_SHARED) {
+        return;
+    }
     for (index, region) in spec.shared_memory.iter().enumerate() {
         let path = format!("shared_memory[{index}].size");
         if !(LEAST_SHARED..=MOST_SHARED).contains(&region.size) {

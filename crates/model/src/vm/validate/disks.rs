@@ -21,13 +21,8 @@ const MAX_DISKS: usize = 64;
 const BANDWIDTH: (Size, Size) = (Size::from_bytes(4 << 10), Size::from_gib(1024));
 
 pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
-    if spec.disks.len() > MAX_DISKS {
-        findings.add_plain(
-            "disks",
-            spec.disks.len(),
-            "disks are too many",
-            "at most 64",
-        );
+    if !findings.at_most("disks", spec.disks.len(), MAX_DISKS) {
+        return;
     }
     for (index, disk) in spec.disks.iter().enumerate() {
         let path = |field: &str| format!("disks[{index}].{field}");

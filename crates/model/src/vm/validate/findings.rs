@@ -45,6 +45,16 @@ impl Findings {
         self.0.push(fault);
     }
 
+    /// Notes a fault and is false if there are more than allowed; then the single ones are not
+    /// worth the time that looking at them takes.
+    pub(super) fn at_most(&mut self, path: &str, count: usize, most: usize) -> bool {
+        let fits = count <= most;
+        if !fits {
+            self.add_plain(path, count, "are too many", format!("at most {most}"));
+        }
+        fits
+    }
+
     /// Notes that something is not there.
     pub(super) fn missing(&mut self, path: impl Into<String>, allowed: impl Into<String>) {
         self.0.push(Fault::new(path, "is missing").allowed(allowed));

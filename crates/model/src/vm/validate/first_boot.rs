@@ -36,17 +36,10 @@ pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
             allowed,
         );
     }
-    if cloud_init.ssh_keys.len() > MAX_KEYS {
-        let keys = cloud_init.ssh_keys.len();
-        findings.add_plain(
-            "cloud_init.ssh_keys",
-            keys,
-            "keys are too many",
-            "at most 64",
-        );
-    }
-    for (index, key) in cloud_init.ssh_keys.iter().enumerate() {
-        ssh_key(format!("cloud_init.ssh_keys[{index}]"), key, findings);
+    if findings.at_most("cloud_init.ssh_keys", cloud_init.ssh_keys.len(), MAX_KEYS) {
+        for (index, key) in cloud_init.ssh_keys.iter().enumerate() {
+            ssh_key(format!("cloud_init.ssh_keys[{index}]"), key, findings);
+        }
     }
     user_data(cloud_init, findings);
 }

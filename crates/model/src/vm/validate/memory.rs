@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Rules for memory.
 
-use super::findings::Findings;
+use super::{cpus::MAX_CPUS, findings::Findings};
 use crate::{
     size::Size,
     vm::{Arch, Balloon, VmSpec},
@@ -9,6 +9,8 @@ use crate::{
 
 const LEAST: Size = Size::from_mib(16);
 const MOST: Size = Size::from_gib(16 * 1024);
+/// What the memory of a NUMA node counts in.
+const MEBIBYTE: Size = Size::from_mib(1);
 /// How many NUMA nodes a guest may see.
 const MAX_NODES: usize = 128;
 
@@ -95,13 +97,7 @@ fn numa(spec: &VmSpec, findings: &mut Findings) {
     if nodes.is_empty() {
         return;
     }
-    if nodes.len() > MAX_NODES {
-        findings.add_plain(
-            "memory.numa",
-            nodes.len(),
-            "nodes are too many",
-            "at most 128",
-        );
+    if !findings.at_most("memory.numa", nodes.len(), MAX_NODES) {
         return;
     }
     let sum = nodes
@@ -123,13 +119,21 @@ fn numa(spec: &VmSpec, findings: &mut Findings) {
             format!("nodes that make {most}"),
         );
     }
+    // A count that is out of range is told elsewhere, and must not be taken for a length.
+    if spec.cpus.most() > MAX_CPUS {
+        return;
+    }
     let mut homes = vec![None; usize::try_from(spec.cpus.most()).unwrap_or_default()];
     for (index, node) in nodes.iter().enumerate() {
-        findings.within(
-            format!("memory.numa[{index}].memory"),
-            node.memory,
-            Size::from_mib(1)..=MOST,
-        );
+        let path = format!("memory.numa[{index}].memory");
+        if (MEBIBYTE..=MOST).contains(&node.memory) {
+            if !node.memory.bytes().is_multiple_of(MEBIBYTE.bytes()) {
+                let what = "is not a whole number of MiB";
+                findings.add_plain(path, node.memory, what, "a multiple of 1 MiB");
+            }
+        } else {
+            findings.within(path, node.memory, MEBIBYTE..=MOST);
+        }
         let path = format!("memory.numa[{index}].cpus");
         for cpu in node
             .cpus

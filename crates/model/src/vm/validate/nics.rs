@@ -12,13 +12,8 @@ const MAX_BRIDGE_NAME: usize = 15;
 const RATE: (Size, Size) = (Size::from_bytes(1 << 10), Size::from_gib(1024));
 
 pub(super) fn check(spec: &VmSpec, findings: &mut Findings) {
-    if spec.nics.len() > MAX_NICS {
-        findings.add_plain(
-            "nics",
-            spec.nics.len(),
-            "interfaces are too many",
-            "at most 32",
-        );
+    if !findings.at_most("nics", spec.nics.len(), MAX_NICS) {
+        return;
     }
     for (index, nic) in spec.nics.iter().enumerate() {
         let path = |field: &str| format!("nics[{index}].{field}");

@@ -208,6 +208,34 @@ fn every_fault_is_told_at_once() {
 }
 
 #[test]
+fn far_too_many_of_anything_is_one_fault_and_quick() {
+    let list = |item: &str, count: usize| vec![item; count].join(", ");
+    let keys = |count: u32| {
+        let pins = (0..count).map(|cpu| format!("{cpu}: '0'"));
+        pins.collect::<Vec<_>>().join(", ")
+    };
+    let specs = [
+        format!("disks: [{}]", list("{}", 20_000)),
+        format!("nics: [{}]", list("{}", 20_000)),
+        format!("passthrough: [{}]", list("{}", 20_000)),
+        format!(
+            "memory: {{ numa: [{}] }}",
+            list("{ cpus: '0', memory: 1 }", 5_000)
+        ),
+        format!("cloud_init: {{ ssh_keys: [{}] }}", list("a", 20_000)),
+        "cpus: 4294967295\nmemory: { numa: [{ cpus: '0-65535', memory: 1 GiB }] }".to_owned(),
+    ];
+    for spec in specs {
+        assert_eq!(told(&spec).lines().count(), 1, "{}", told(&spec));
+    }
+    let pins = told(&format!(
+        "cpus: {{ count: 1, pinning: {{ {} }} }}",
+        keys(10_000)
+    ));
+    assert_eq!(pins.lines().count(), 16);
+}
+
+#[test]
 fn what_is_not_carried_out_yet_is_refused_by_name() {
     let text = "
 name: web
