@@ -1,4 +1,199 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The daemon: store, engine, HTTP API.
+//! The daemon's process: arguments, logs, signals.
 
-fn main() {}
+use std::{
+    fs, io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use hvd::{
+    App, Parts,
+    config::{Config, ConfigError},
+    http::{Ending, ListenError, Server},
+    store::StoreError,
+};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tracing_subscriber::EnvFilter;
+
+const HELP: &str = "\
+hvd, the daemon of Hyper-NixOS
+
+Usage: hvd [--config FILE]
+       hvd check-config FILE
+       hvd --help | --version
+
+Without a configuration file everything has its default. What is logged is chosen by RUST_LOG,
+such as RUST_LOG=hvd=debug.
+";
+
+/// Threads that must not block. Reads are answered from memory, so few are plenty.
+const WORKERS: usize = 2;
+/// Threads that may block: for calls to the host, of which the engine has at most 64 at once, and
+/// for reads of the store.
+const BLOCKING_THREADS: usize = 80;
+/// How long calls to the host may take to come back once the daemon ends.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// What the daemon is asked to do.
+enum Request {
+    Run(Option<PathBuf>),
+    CheckConfig(PathBuf),
+    Help,
+    Version,
+}
+
+/// Why the daemon ended.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}\n\n{HELP}")]
+    Usage(String),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("the runtime can't start: {0}")]
+    Runtime(io::Error),
+}
+
+fn main() -> ExitCode {
+    match request().and_then(answer) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("hvd: {failure}");
+            match failure {
+                Failure::Usage(_) | Failure::Config(_) => ExitCode::from(2),
+                Failure::Store(StoreError::Damaged { path, .. }) => {
+                    let path = path.display();
+                    eprintln!(
+                        "\nMove {path} away and start hvd again: what VMs there are, and what they \
+                         are made of, is then read from libvirt. What only the database knew is \
+                         lost: the trash, past operations and events."
+                    );
+                    ExitCode::FAILURE
+                }
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn request() -> Result<Request, Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        [] => Ok(Request::Run(None)),
+        ["--config", file] => Ok(Request::Run(Some(file.into()))),
+        ["check-config", file] => Ok(Request::CheckConfig(file.into())),
+        ["--help" | "-h"] => Ok(Request::Help),
+        ["--version" | "-V"] => Ok(Request::Version),
+        other => Err(Failure::Usage(format!(
+            "these arguments are not known: {}",
+            other.join(" ")
+        ))),
+    }
+}
+
+fn answer(request: Request) -> Result<(), Failure> {
+    match request {
+        Request::Help => print!("{HELP}"),
+        Request::Version => println!("hvd {}", env!("CARGO_PKG_VERSION")),
+        Request::CheckConfig(file) => {
+            Config::load(&file)?;
+            println!("{} is fine.", file.display());
+        }
+        Request::Run(file) => {
+            let config = file.map_or_else(|| Ok(Config::default()), |file| Config::load(&file))?;
+            run(config)?;
+        }
+    }
+    Ok(())
+}
+
+fn run(config: Config) -> Result<(), Failure> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .init();
+    let _lock = lock(&config.state_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("hvd")
+        .enable_all()
+        .build()
+        .map_err(Failure::Runtime)?;
+    let outcome = runtime.block_on(serve(config));
+    end(runtime);
+    outcome
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    let mut terminated = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
+    let mut interrupted = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;
+    let server = Server::listen(&config).await?;
+    let host = Arc::new(hv_port::Client::new(&config.broker_socket));
+    let socket = config.socket.clone();
+    let app = App::start(Parts::new(config, host, boot()))?;
+    tracing::info!(socket = %socket.display(), "hvd serves its API at {}", socket.display());
+    let (ending, told) = watch::channel(false);
+    let serving = tokio::spawn(server.serve(app.clone(), Ending::new(told)));
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+    tracing::info!("hvd ends; what is under way is taken up at its next start");
+    ending.send_replace(true);
+    let outcome = serving.await;
+    app.end();
+    outcome.map_err(|error| Failure::Runtime(io::Error::other(error)))
+}
+
+/// Ends threads that wait for the host, which may never answer.
+fn end(runtime: Runtime) {
+    runtime.shutdown_timeout(GRACE);
+}
+
+/// Makes the state folder, and makes sure that no other daemon uses it.
+fn lock(folder: &Path) -> Result<OwnedFd, Failure> {
+    let broken = |path: &Path, source| Failure::File {
+        path: path.to_owned(),
+        source,
+    };
+    fs::create_dir_all(folder).map_err(|source| broken(folder, source))?;
+    let path = folder.join("hvd.lock");
+    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)
+        .map_err(|error| broken(&path, error.into()))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse(folder.to_owned()).into()),
+        Err(error) => Err(broken(&path, error.into())),
+    }
+}
+
+/// The kernel's id of this boot.
+fn boot() -> String {
+    let path = "/proc/sys/kernel/random/boot_id";
+    fs::read_to_string(path).map_or_else(
+        |error| {
+            tracing::warn!(path, %error, "whether the host booted anew can't be seen");
+            String::new()
+        },
+        |boot| boot.trim().to_owned(),
+    )
+}

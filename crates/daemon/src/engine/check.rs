@@ -120,7 +120,7 @@ fn create_on(create: &CreateVm, snapshot: &Snapshot) -> Result<(), Problem> {
 
 /// Refuses what does not fit with what the store holds.
 pub(super) fn with_store(
-    tx: &WriteTransaction<'_>,
+    tx: &ReadTransaction<'_>,
     request: &JobRequest,
     parameters: &serde_json::Value,
     expected_generation: Option<u64>,

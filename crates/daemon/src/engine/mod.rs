@@ -18,6 +18,7 @@
 pub(crate) mod check;
 mod context;
 mod lock;
+mod plan;
 mod port;
 mod queue;
 mod reconcile;
@@ -34,10 +35,8 @@ use std::{
 
 use hv_model::{
     access::{Action, Decision, Principal},
-    id::{OperationId, VmId},
-    inventory::ChangeVm,
+    id::OperationId,
     operation::{Operation, OperationState},
-    plan::Plan,
     problem::{Problem, ProblemKind},
 };
 use tokio::sync::Notify;
@@ -134,12 +133,7 @@ impl Engine {
     ) -> Result<Operation, Problem> {
         let snapshot = self.0.store.inventory().snapshot();
         let refusal = check::without_store(&request, &snapshot).err();
-        let parameters = request.parameters().map_err(|error| {
-            Problem::new(
-                ProblemKind::Internal,
-                format!("The request can't be kept: {error}."),
-            )
-        })?;
+        let parameters = request.parameters()?;
         let actor = principal.clone();
         let submitted = self
             .0
@@ -202,13 +196,6 @@ impl Engine {
         let row = self.0.store.read(move |tx| tx.operation(id)).await?;
         row.map(|row| row.operation)
             .ok_or_else(|| check::no_operation(id))
-    }
-
-    /// What a change of a VM would do, without doing it.
-    pub fn plan_change(&self, vm: VmId, change: &ChangeVm) -> Result<Plan, Problem> {
-        let snapshot = self.0.store.inventory().snapshot();
-        let record = snapshot.vm_by_id(vm).ok_or_else(|| check::no_vm(vm))?;
-        crate::job::plan_change(&record.row, change).map(|(_, plan)| plan)
     }
 
     /// Asks for something on the daemon's own behalf.

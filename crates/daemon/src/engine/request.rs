@@ -9,6 +9,7 @@ use hv_model::{
     inventory::{AskGuest, ChangeVm, CreateVm, DeleteVm, RenameVm},
     name::ImageName,
     operation::OperationKind,
+    problem::{Problem, ProblemKind},
     storage::VolumeFormat,
 };
 use serde::{Deserialize, Serialize};
@@ -144,8 +145,8 @@ impl JobRequest {
     }
 
     /// What was asked for, as the operation keeps it.
-    pub(super) fn parameters(&self) -> Result<Value, serde_json::Error> {
-        match self {
+    pub(super) fn parameters(&self) -> Result<Value, Problem> {
+        let written = match self {
             Self::VmCreate(request) => serde_json::to_value(request),
             Self::VmShutDown(_, request) | Self::VmReboot(_, request) => {
                 serde_json::to_value(request)
@@ -164,6 +165,12 @@ impl JobRequest {
             | Self::VmPurge(_)
             | Self::VmAdopt(_)
             | Self::ImageDelete(_) => Ok(Value::Object(serde_json::Map::new())),
-        }
+        };
+        written.map_err(|error| {
+            Problem::new(
+                ProblemKind::Internal,
+                format!("The request can't be kept: {error}."),
+            )
+        })
     }
 }

@@ -49,7 +49,12 @@ pub(super) async fn run(engine: Engine) {
 
 /// Queues what an earlier run of the daemon left.
 async fn take_up(engine: &Engine) -> StoreResult<()> {
-    for row in engine.0.store.read(|tx| tx.unfinished_operations()).await? {
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method's path has one lifetime, and any is asked for"
+    )]
+    let left = engine.0.store.read(|tx| tx.unfinished_operations()).await?;
+    for row in left {
         let locks = match AnyJob::of(&row.operation) {
             Ok(job) => job.locks(),
             // It has its turn, to fail.

@@ -21,7 +21,7 @@ use crate::{
 
 pub(crate) struct ChangeVm {
     vm: VmId,
-    request: Request,
+    request: Box<Request>,
 }
 
 /// What a change of a VM would lead to, and what it costs now.

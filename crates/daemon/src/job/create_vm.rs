@@ -31,7 +31,7 @@ use crate::{
 
 pub(crate) struct CreateVm {
     vm: VmId,
-    request: Request,
+    request: Box<Request>,
 }
 
 /// A disk that is to be made, or an image that is used as it is.

@@ -72,7 +72,7 @@ impl Job for DeleteVm {
             let now = tx.now();
             let purged_after = later(now, keep);
             row.state = VmState::Trashed;
-            row.reason = "deleted".to_owned();
+            "deleted".clone_into(&mut row.reason);
             row.since = now;
             row.agent = None;
             if let Some(managed) = row.managed_mut() {

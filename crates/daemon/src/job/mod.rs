@@ -127,21 +127,21 @@ fn vm(target: &Target) -> Result<VmId, Problem> {
     target
         .id
         .parse()
-        .map_err(|_| unreadable(format!("{:?} is no VM's id", target.id)))
+        .map_err(|_| unreadable(&format!("{:?} is no VM's id", target.id)))
 }
 
 fn image(target: &Target) -> Result<ImageId, Problem> {
     target
         .id
         .parse()
-        .map_err(|_| unreadable(format!("{:?} is no image's id", target.id)))
+        .map_err(|_| unreadable(&format!("{:?} is no image's id", target.id)))
 }
 
 fn parameters<T: DeserializeOwned>(parameters: &Value) -> Result<T, Problem> {
-    T::deserialize(parameters).map_err(|error| unreadable(error.to_string()))
+    T::deserialize(parameters).map_err(|error| unreadable(&error.to_string()))
 }
 
-fn unreadable(why: String) -> Problem {
+fn unreadable(why: &str) -> Problem {
     Problem::new(
         ProblemKind::Internal,
         format!("The operation's row can't be read: {why}."),

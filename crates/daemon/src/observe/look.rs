@@ -287,7 +287,7 @@ fn is_gone(tx: &WriteTransaction<'_>, vm: VmId, keep: Duration) -> StoreResult<(
         return tx.remove_vm(vm);
     }
     row.state = VmState::Trashed;
-    row.reason = "removed elsewhere".to_owned();
+    "removed elsewhere".clone_into(&mut row.reason);
     row.since = now;
     row.agent = None;
     if let Some(managed) = row.managed_mut() {

@@ -55,6 +55,9 @@ const WAITING: usize = 256;
 /// How many reads can go on at once.
 const READERS: usize = 2;
 
+/// Asked with the name of each write whether the process counts as dead.
+pub type IsDead = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 type Change = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// What a test may do to the store.
@@ -62,7 +65,7 @@ type Change = Box<dyn FnOnce(&mut Connection) + Send>;
 pub struct StoreOptions {
     /// Asked with the name of each write, before its transaction begins and again once it is kept.
     /// Where it answers that the process is dead, the write comes to [`StoreError::Ended`].
-    pub is_dead: Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>,
+    pub is_dead: Option<IsDead>,
     /// How many pages the database may have; a full disk, once they are used up.
     pub max_pages: Option<u32>,
 }

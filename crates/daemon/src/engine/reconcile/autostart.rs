@@ -24,6 +24,10 @@ pub(in crate::engine) async fn start_with_host(engine: &Engine) -> Result<()> {
     engine.until_live().await?;
     note_boot(engine).await?;
     loop {
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method's path has one lifetime, and any is asked for"
+        )]
         let waiting = engine.0.store.read(|tx| tx.autostart()).await?;
         let Some((place, _)) = waiting.first().copied() else {
             return Ok(());
@@ -125,7 +129,7 @@ async fn start_group(engine: &Engine, group: &[VmId]) -> Result<Duration> {
                     return Err(StoreError::Ended);
                 }
                 Err(problem) => {
-                    tracing::warn!(%vm, %problem, "VM {vm} does not start with the host")
+                    tracing::warn!(%vm, %problem, "VM {vm} does not start with the host");
                 }
             }
             break;
