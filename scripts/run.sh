@@ -82,7 +82,7 @@ find_host() {
     scripts/host.sh hold "$RUN/host" <"$RUN/tie" >"$RUN/host.env" 8>&- 9>&- &
     host_pid=$!
     # PID is the last line that it prints.
-    until grep -q ^PID= "$RUN/host.env"; do
+    until grep -qs ^PID= "$RUN/host.env"; do
         running "$host_pid" || fail "the private host did not start; see above"
         sleep 0.05
     done
@@ -146,11 +146,12 @@ start_daemon() {
 }
 
 start_daemons() {
+    rm -f "$RUN"/log/stop.log
     start_daemon broker "${root[@]}" scripts/tied.sh "$binaries/hv-broker" --config "$RUN/broker.toml" &
     broker_pid=$!
     start_daemon hvd scripts/tied.sh "$binaries/hvd" --config "$RUN/hvd.toml" &
     hvd_pid=$!
-    wait_until "$START_SECONDS" "hvd to answer" hv host show
+    wait_until "$START_SECONDS" "hvd to reach the host" host_is_live
 }
 
 hv() { "$binaries/hv" "$@"; }
@@ -193,6 +194,8 @@ start_vm() {
     await hv vm start "$VM"
     wait_until "$AGENT_SECONDS" "the demo VM's agent" agent_connected
 }
+
+host_is_live() { hv host show --json | jq -e .freshness.live; }
 
 agent_connected() { hv vm show "$VM" --json | jq -e '.agent == "connected"'; }
 
