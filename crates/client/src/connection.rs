@@ -4,7 +4,11 @@
 use std::{
     fmt, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -20,6 +24,22 @@ use crate::{ClientError, Result, request::Body};
 #[derive(Debug, Clone)]
 pub struct Client {
     address: Arc<Address>,
+    /// How many seconds old the last answer was, or [`FRESH`], or [`UNKNOWN`].
+    age: Arc<AtomicU64>,
+}
+
+/// The age of an answer that is not stale.
+const FRESH: u64 = u64::MAX;
+/// The age of an answer from a host that was never reached.
+const UNKNOWN: u64 = u64::MAX - 1;
+
+/// How old an answer is that the daemon gave without being able to ask the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Staleness {
+    /// So long.
+    Since(Duration),
+    /// The host was never reached.
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -40,17 +60,34 @@ impl fmt::Display for Address {
 impl Client {
     /// The daemon behind this unix socket.
     pub fn unix(socket: impl AsRef<Path>) -> Self {
-        let address = Address::Unix(socket.as_ref().to_owned());
-        Self {
-            address: Arc::new(address),
-        }
+        Self::at(Address::Unix(socket.as_ref().to_owned()))
     }
 
     /// The daemon at this loopback address, such as `127.0.0.1:8006`.
     pub fn tcp(address: impl Into<String>) -> Self {
+        Self::at(Address::Tcp(address.into()))
+    }
+
+    fn at(address: Address) -> Self {
         Self {
-            address: Arc::new(Address::Tcp(address.into())),
+            address: Arc::new(address),
+            age: Arc::new(AtomicU64::new(FRESH)),
         }
+    }
+
+    /// How old the last answer is, if the daemon said that it could not ask the host.
+    pub fn staleness(&self) -> Option<Staleness> {
+        match self.age.load(Ordering::Relaxed) {
+            FRESH => None,
+            UNKNOWN => Some(Staleness::Unknown),
+            seconds => Some(Staleness::Since(Duration::from_secs(seconds))),
+        }
+    }
+
+    /// Notes how old an answer is: the text of its header `Hv-Stale`, if it has one.
+    pub(crate) fn note_age(&self, seconds: Option<&str>) {
+        let age = seconds.map_or(FRESH, |seconds| seconds.parse().unwrap_or(UNKNOWN));
+        self.age.store(age, Ordering::Relaxed);
     }
 
     /// Where the daemon is looked for.

@@ -34,7 +34,7 @@ mod sse;
 mod vm;
 
 pub use self::{
-    connection::Client,
+    connection::{Client, Staleness},
     error::ClientError,
     follow::{Events, Updates},
     options::{

@@ -143,6 +143,8 @@ impl Client {
             .send_request(request)
             .await
             .map_err(|error| self.broken(&error))?;
+        let age = response.headers().get("hv-stale");
+        self.note_age(age.and_then(|age| age.to_str().ok()));
         let status = response.status();
         if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(response);
