@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The command line as a whole: what every command knows, and the commands by noun.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+
+use crate::command::{
+    audit::AuditCommand, completions::Completions, explain::Explain, host::HostCommand,
+    image::ImageCommand, network::NetworkCommand, operation::OperationCommand,
+    schema::SchemaCommand, vm::VmCommand,
+};
+
+/// Where hvd's socket is, if nothing else is said.
+pub(crate) const SOCKET: &str = "/run/hyper-nixos/hvd.sock";
+
+/// Run virtual machines on this host.
+///
+/// Without a command it says what needs attention now, and what to do about it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hv",
+    version,
+    propagate_version = false,
+    after_help = examples!(
+        "hv" => "what needs attention now",
+        "hv vm list" => "the VMs of this host",
+    )
+)]
+pub(crate) struct Arguments {
+    /// What every command knows.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do; without it, say what needs attention.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What every command knows.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// hvd's socket.
+    #[arg(
+        long,
+        global = true,
+        env = "HV_SOCKET",
+        hide_env_values = true,
+        default_value = SOCKET,
+        value_name = "PATH",
+        value_hint = ValueHint::FilePath,
+        help_heading = "Everywhere"
+    )]
+    pub socket: PathBuf,
+    /// Print the API's JSON.
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub json: bool,
+    /// No colours, even on a terminal; the environment's `NO_COLOR` does the same.
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub no_color: bool,
+}
+
+/// The commands by noun.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make, run, change and delete VMs.
+    #[command(subcommand, after_help = examples!(
+        "hv vm create web --image debian --memory 2GiB --start" => "make a VM, and start it",
+        "hv vm list" => "the VMs of this host",
+    ))]
+    Vm(VmCommand),
+    /// Look at operations: everything that changes something is one.
+    #[command(subcommand, visible_alias = "operation", after_help = examples!(
+        "hv op list" => "what is going on, and what was",
+        "hv op watch 3a5c21f0" => "follow one to its end",
+    ))]
+    Op(OperationCommand),
+    /// Manage images: read-only disks to clone from.
+    #[command(subcommand, after_help = examples!(
+        "hv image add debian debian-13.qcow2" => "add a file to the library",
+        "hv image list" => "what VMs can be made from",
+    ))]
+    Image(ImageCommand),
+    /// Look at networks.
+    #[command(subcommand, after_help = examples!(
+        "hv network list" => "the networks that a VM can be plugged into",
+        "hv network list --json" => "the same for a program",
+    ))]
+    Network(NetworkCommand),
+    /// Look at the host.
+    #[command(subcommand, after_help = examples!(
+        "hv host show" => "what it is and can do",
+        "hv host show --json" => "the same for a program",
+    ))]
+    Host(HostCommand),
+    /// Look at who did what.
+    #[command(subcommand, after_help = examples!(
+        "hv audit list" => "the newest entries",
+        "hv audit list --limit 500 --json" => "more of them, for a program",
+    ))]
+    Audit(AuditCommand),
+    /// Print the format of spec files.
+    #[command(subcommand, after_help = examples!(
+        "hv schema vm" => "the JSON Schema of a VM's spec",
+        "hv schema vm > vm.schema.json" => "a file that an editor can check against",
+    ))]
+    Schema(SchemaCommand),
+    /// Explain a kind of problem: what it is, why it happens, how to go on.
+    #[command(after_help = examples!(
+        "hv explain guest-not-answering" => "one problem",
+        "hv explain --list" => "all there are",
+    ))]
+    Explain(Explain),
+    /// Print the script that completes commands and names in a shell.
+    #[command(after_help = examples!(
+        "source <(hv completions bash)" => "for this shell; put it into ~/.bashrc to keep it",
+        "hv completions fish > ~/.config/fish/completions/hv.fish" => "for fish, for good",
+    ))]
+    Completions(Completions),
+}
+
+/// The command line's definition.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// Examples as they stand under a command's help.
+macro_rules! examples {
+    ($($command:literal => $what:literal),+ $(,)?) => {
+        concat!("Examples:", $("\n  ", $command, "\n      ", $what),+)
+    };
+}
+pub(crate) use examples;

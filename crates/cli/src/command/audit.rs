@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `hv audit`: who did what.
+
+use clap::Subcommand;
+use hv_client::AuditFilter;
+use hv_model::{access::Decision, audit::AuditEntry};
+use jiff::tz::TimeZone;
+
+use crate::{
+    arguments::examples,
+    command::operation::short_id,
+    failure::Failure,
+    output::{Column, Look, Paint, Table, moment, shown, table::Cell},
+    session::Session,
+};
+
+/// What to do with the audit log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// List who asked for what, and whether they might; the newest first.
+    #[command(visible_alias = "ls", after_help = examples!(
+        "hv audit list" => "the newest entries",
+        "hv audit list --limit 500 --json" => "more of them, for a program",
+    ))]
+    List {
+        /// How many entries at most.
+        #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+}
+
+/// Runs a command about the audit log.
+pub(crate) async fn run(session: &Session, command: AuditCommand) -> Result<(), Failure> {
+    match command {
+        AuditCommand::List { limit } => {
+            let filter = AuditFilter {
+                limit: Some(limit),
+                page: None,
+            };
+            let entries = session.client.audit(&filter).await?;
+            session.answer(&entries, |page| {
+                table(&page.items, &session.zone(), session.look)
+            })
+        }
+    }
+}
+
+fn table(entries: &[AuditEntry], zone: &TimeZone, look: Look) -> String {
+    let mut table = Table::new([
+        Column::text("TIME"),
+        Column::text("WHO"),
+        Column::text("WHAT"),
+        Column::shrinking("ON"),
+        Column::text("DECISION"),
+        Column::shrinking("POLICY"),
+        Column::text("OPERATION"),
+    ]);
+    for entry in entries {
+        let (decision, policy) = match &entry.decision {
+            Decision::Allow { policy } => (Cell::from("allowed"), policy),
+            Decision::Deny { policy } => (Cell::painted(Paint::Warning, "denied"), policy),
+        };
+        table.row([
+            moment::on_clock(entry.time, zone).into(),
+            entry.principal.label().to_owned().into(),
+            entry.action.as_str().into(),
+            shown(&entry.target).into(),
+            decision,
+            shown(policy).into(),
+            entry.operation.map(short_id).unwrap_or_default().into(),
+        ]);
+    }
+    if table.is_empty() {
+        "Nothing was asked for yet.\n".into()
+    } else {
+        table.render(look)
+    }
+}

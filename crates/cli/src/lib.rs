@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The command line `hv`, as a library for its program and for what is generated from it.
+//!
+//! ```text
+//!  arguments ──▶ command/<noun> ──▶ hv-client ──▶ hvd
+//!                     │                 │
+//!                     │                 ▼
+//!                     │       values or an operation ──▶ follow (progress, outcome, Ctrl-C)
+//!                     ▼                                     │
+//!           output (tables, facts) ◀────────────────────────┘
+//!                     │
+//!  exit code ◀── Failure ◀── problem, operation, spec faults, usage
+//! ```
+//!
+//! Commands decide what to ask for and what to show. All that is shown is made of values by pure
+//! functions in [`output`], so that tests need no daemon.
+
+mod arguments;
+mod command;
+mod complete;
+mod console;
+mod failure;
+mod follow;
+mod output;
+pub mod reference;
+mod session;
+mod spec;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{ColorChoice, FromArgMatches};
+use hv_client::Client;
+
+pub use self::arguments::command;
+use self::{
+    arguments::Arguments,
+    failure::Failure,
+    output::{Look, look::Colour},
+    session::{Form, Session},
+};
+
+/// Runs the command line with these arguments, of which the first is the program's name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    complete::answer_shell();
+    let colour = wanted_colour(&arguments);
+    let choice = match colour {
+        Colour::On => ColorChoice::Auto,
+        Colour::Off => ColorChoice::Never,
+    };
+    let parsed = command()
+        .color(choice)
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    let parsed = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // Nobody reads what a closed terminal cannot show.
+            error.print().unwrap_or_default();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let form = if parsed.global.json {
+        Form::Json
+    } else {
+        Form::Text
+    };
+    finish(execute(parsed, form, colour), form, colour)
+}
+
+fn execute(parsed: Arguments, form: Form, colour: Colour) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::local("cannot start"))?;
+    let session = Session::new(Client::unix(&parsed.global.socket), form, colour);
+    let result = runtime.block_on(command::run(&session, parsed.command));
+    // A thread may be reading a terminal; nobody waits for it.
+    runtime.shutdown_background();
+    result
+}
+
+fn finish(result: Result<(), Failure>, form: Form, colour: Colour) -> ExitCode {
+    let Err(failure) = result else {
+        return ExitCode::SUCCESS;
+    };
+    let look = Look::of_errors(colour);
+    let text = match form {
+        Form::Json => failure.json().unwrap_or_else(|| match &failure {
+            // The operation says it itself, on standard output.
+            Failure::Operation(_) | Failure::Several(_) => String::new(),
+            other => other.render(look),
+        }),
+        Form::Text => failure.render(look),
+    };
+    eprint_quietly(&text);
+    ExitCode::from(failure.exit_code())
+}
+
+/// Prints to standard error; it is no failure of its own if nobody reads it.
+fn eprint_quietly(text: &str) {
+    use std::io::Write;
+    std::io::stderr()
+        .lock()
+        .write_all(text.as_bytes())
+        .unwrap_or_default();
+}
+
+/// Whether the user wants colours where there is a terminal.
+fn wanted_colour(arguments: &[OsString]) -> Colour {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|value| value == "dumb")
+        || arguments.iter().any(|argument| argument == "--no-color");
+    if refused { Colour::Off } else { Colour::On }
+}

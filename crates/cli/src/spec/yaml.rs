@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Values as YAML that reads back as the same values.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// A value as YAML.
+pub(crate) fn write(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    let mut page = String::new();
+    match serde_json::to_value(value)? {
+        Value::Object(map) if !map.is_empty() => entries(&map, 0, Start::Line, &mut page),
+        Value::Array(items) if !items.is_empty() => list(&items, 0, &mut page),
+        other => {
+            page.push_str(&scalar(&other));
+            page.push('\n');
+        }
+    }
+    Ok(page)
+}
+
+/// Where the first entry of a group begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// On a line of its own.
+    Line,
+    /// Behind the dash of a list.
+    Dash,
+}
+
+fn entries(map: &serde_json::Map<String, Value>, depth: usize, start: Start, page: &mut String) {
+    for (number, (key, value)) in map.iter().enumerate() {
+        if number > 0 || start == Start::Line {
+            indent(depth, page);
+        }
+        page.push_str(&word(key));
+        page.push(':');
+        match value {
+            Value::Object(inner) if !inner.is_empty() => {
+                page.push('\n');
+                entries(inner, depth + 1, Start::Line, page);
+            }
+            Value::Array(items) if !items.is_empty() => {
+                page.push('\n');
+                list(items, depth + 1, page);
+            }
+            other => {
+                page.push(' ');
+                page.push_str(&scalar(other));
+                page.push('\n');
+            }
+        }
+    }
+}
+
+fn list(items: &[Value], depth: usize, page: &mut String) {
+    for item in items {
+        indent(depth, page);
+        page.push_str("- ");
+        match item {
+            Value::Object(inner) if !inner.is_empty() => {
+                entries(inner, depth + 1, Start::Dash, page);
+            }
+            // A list in a list is rare, and JSON is YAML, too.
+            other => {
+                page.push_str(&scalar(other));
+                page.push('\n');
+            }
+        }
+    }
+}
+
+fn indent(depth: usize, page: &mut String) {
+    page.extend(std::iter::repeat_n("  ", depth));
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => word(text),
+        // JSON's own form of numbers, truth values, null and what is empty is YAML's, too.
+        other => other.to_string(),
+    }
+}
+
+/// A text: bare where YAML cannot take it for anything else, else in quotes.
+fn word(text: &str) -> String {
+    let inner =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ' ' | '+');
+    let bare = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && !text.ends_with(' ')
+        && text.chars().all(inner)
+        && !is_reserved(text);
+    if bare {
+        text.to_owned()
+    } else {
+        Value::from(text).to_string()
+    }
+}
+
+/// Words and numbers that YAML, of whichever version, reads as something else than text.
+fn is_reserved(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let is_word = matches!(
+        lower.as_str(),
+        "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n"
+    );
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit())
+        && !text.contains(' ')
+        && text.chars().all(|c| {
+            c.is_ascii_hexdigit() || matches!(c, '.' | '_' | '-' | '+' | 'x' | 'X' | 'o' | 'O')
+        });
+    is_word || is_number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hv_model::document::{self, Format};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_spec_is_written_as_a_person_would() {
+        let spec = json!({
+            "name": "web", "tags": ["prod", "2024"], "memory": {"size": "2 GiB"}, "agent": "on",
+            "disks": [{"image": "debian", "size": "10 GiB", "limits": {"iops": 500}}, {}],
+            "description": "Front: the shop's", "nics": [],
+        });
+        insta::assert_snapshot!(write(&spec).unwrap(), @r#"
+        agent: "on"
+        description: "Front: the shop's"
+        disks:
+          - image: debian
+            limits:
+              iops: 500
+            size: 10 GiB
+          - {}
+        memory:
+          size: 2 GiB
+        name: web
+        nics: []
+        tags:
+          - prod
+          - "2024"
+        "#);
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let text = prop_oneof![
+            "\\PC{0,12}",
+            "[0-9a-fxo._+-]{1,6}",
+            "(yes|no|on|off|null|true|~|)",
+            "[ -~\n\t]{0,12}"
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            text.clone().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 5, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::btree_map(text.clone(), inner, 0..5)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back_as_the_same(value in values()) {
+            let text = write(&value).unwrap();
+            let read = document::read::<Value>(&text, Format::Yaml);
+            prop_assert_eq!(read.map(|located| located.value), Ok(value), "{}", text);
+        }
+    }
+}
