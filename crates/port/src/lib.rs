@@ -25,7 +25,7 @@ mod server;
 mod wire;
 
 pub use client::{Client, Timeouts};
-pub use server::{Server, ServerError, Stop};
+pub use server::{Server, ServerError, SocketOwner, Stop};
 pub use wire::VERSION;
 
 /// How often a subscriber hears of a host where nothing happens.

@@ -52,6 +52,15 @@ pub struct Server {
     stop: Stop,
 }
 
+/// Who can reach a server's socket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SocketOwner {
+    /// The user whom it belongs to; this process's, if not given.
+    pub user: Option<u32>,
+    /// The group that can reach it, too; none, if not given.
+    pub group: Option<u32>,
+}
+
 /// Ends a server: it takes no more calls, and returns once those under way are over.
 #[derive(Debug, Clone)]
 pub struct Stop(Arc<UnixStream>);
@@ -86,12 +95,11 @@ impl Stop {
 impl Server {
     /// Listens at `path`, in place of what an earlier server left there.
     ///
-    /// Only these users are served, whoever else can reach the socket. With a group, its members
-    /// can reach it; without one, only this process's user can.
+    /// Only these users are served, whoever else can reach the socket.
     pub fn bind(
         path: &Path,
         users: BTreeSet<u32>,
-        group: Option<u32>,
+        owner: SocketOwner,
     ) -> std::result::Result<Self, ServerError> {
         if UnixStream::connect(path).is_ok() {
             return Err(ServerError::Taken(path.to_owned()));
@@ -110,8 +118,8 @@ impl Server {
             }
             let listener = UnixListener::bind(&unfinished)?;
             listener.set_nonblocking(true)?;
-            chown(&unfinished, None, group)?;
-            let mode = if group.is_some() { 0o660 } else { 0o600 };
+            chown(&unfinished, owner.user, owner.group)?;
+            let mode = if owner.group.is_some() { 0o660 } else { 0o600 };
             fs::set_permissions(&unfinished, fs::Permissions::from_mode(mode))?;
             let status = fs::symlink_metadata(&unfinished)?;
             fs::rename(&unfinished, path)?;

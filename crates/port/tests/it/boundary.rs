@@ -18,7 +18,7 @@ use hv_model::{
     storage::{VolumeFormat, VolumeRef},
     vm::VmSpec,
 };
-use hv_port::{Client, Server, ServerError, Timeouts};
+use hv_port::{Client, Server, ServerError, SocketOwner, Timeouts};
 
 use crate::fake::{Served, id};
 
@@ -234,7 +234,7 @@ fn a_socket_is_private_and_a_second_server_does_not_take_it() {
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o600);
-    let second = Server::bind(&served.path, [0].into(), None);
+    let second = Server::bind(&served.path, [0].into(), SocketOwner::default());
     assert!(matches!(second, Err(ServerError::Taken(_))), "{second:?}");
     served.client.host().unwrap();
 }
@@ -245,5 +245,5 @@ fn what_a_killed_server_left_behind_is_replaced() {
     let path = served.folder.path().join("stale.sock");
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists());
-    Server::bind(&path, [0].into(), None).unwrap();
+    Server::bind(&path, [0].into(), SocketOwner::default()).unwrap();
 }

@@ -27,7 +27,7 @@ use hv_model::{
     storage::{Pool, Volume, VolumeFormat, VolumeRef},
     vm::{Arch, VmState},
 };
-use hv_port::{Client, Server, Stop};
+use hv_port::{Client, Server, SocketOwner, Stop};
 use uuid::Uuid;
 
 /// A host in memory.
@@ -277,7 +277,7 @@ fn serve(
     users: impl IntoIterator<Item = u32>,
     fake: &Arc<Fake>,
 ) -> (Stop, thread::JoinHandle<()>) {
-    let server = Server::bind(path, users.into_iter().collect(), None).unwrap();
+    let server = Server::bind(path, users.into_iter().collect(), SocketOwner::default()).unwrap();
     let host: Arc<dyn Hypervisor> = fake.clone();
     (
         server.stopper(),
