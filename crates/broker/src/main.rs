@@ -1,4 +1,65 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The one process that reaches libvirt.
+//! `hv-broker --config FILE`: serves the port until it is told to stop.
 
-fn main() {}
+use std::{path::PathBuf, process::ExitCode, sync::Arc, thread};
+
+use clap::Parser;
+use hv_broker::{Access, Broker, Config};
+use hv_model::hypervisor::Hypervisor;
+use hv_port::{Server, SocketOwner};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use tracing_subscriber::EnvFilter;
+
+/// The one process of Hyper-NixOS that reaches libvirt.
+#[derive(Debug, Parser)]
+#[command(name = "hv-broker", version)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_env("HV_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the broker can't run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let config = Config::load(&arguments.config)?;
+    let access = Access::of(&config)?;
+    let broker = Broker::new(&config.libvirt_uri, &config.policy)?;
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let owner = SocketOwner {
+        user: access.owner,
+        group: access.group,
+    };
+    let server = Server::bind(&config.socket, access.users, owner)?;
+    let stop = server.stopper();
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in signals.forever() {
+                tracing::info!(signal, "the broker was told to stop");
+                stop.stop();
+            }
+        })?;
+    tracing::info!(socket = %config.socket.display(), "the broker listens");
+    let host: Arc<dyn Hypervisor> = Arc::new(broker);
+    server.run(&host)?;
+    tracing::info!("the broker has ended");
+    Ok(())
+}

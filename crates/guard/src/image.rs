@@ -52,17 +52,17 @@ pub fn inspect(header: &[u8], said: VolumeFormat, length: u64) -> Result<Size, I
     }
 }
 
-/// Looks at a disk of ours before a VM gets it: it may stand on a file that `backing` allows, and
-/// may have been in use when its host failed.
+/// Looks at a disk of ours before it is used: it may stand on a file that `backing` allows, and may
+/// then have been in use when its host failed. Its size, as far as the header tells.
 pub fn inspect_disk(
     header: &[u8],
     said: VolumeFormat,
     backing: Backing<'_>,
-) -> Result<(), ImageRefusal> {
+) -> Result<Option<Size>, ImageRefusal> {
     match said {
-        VolumeFormat::Qcow2 => qcow2::inspect(header, None, backing).map(drop),
+        VolumeFormat::Qcow2 => qcow2::inspect(header, None, backing).map(Some),
         // A guest may write what it likes to its own disk, and it stays raw.
-        VolumeFormat::Raw => Ok(()),
+        VolumeFormat::Raw => Ok(None),
     }
 }
 

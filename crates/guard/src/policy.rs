@@ -52,7 +52,8 @@ pub struct PoolRule {
     pub name: PoolName,
     /// The folder: an absolute path without `.` and `..`.
     pub path: PathBuf,
-    /// What it is for.
+    /// What it is for; disks, if not given.
+    #[serde(default)]
     pub purpose: PoolPurpose,
 }
 

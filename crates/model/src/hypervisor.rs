@@ -45,6 +45,13 @@ pub trait Hypervisor: Send + Sync {
     /// Defines a VM, or replaces its definition; a running VM gets it at its next boot.
     fn define(&self, definition: &Definition) -> Result<()>;
 
+    /// Makes a VM that was made elsewhere ours: gives it this definition, which must be that of the
+    /// machine that is there, with its disks and MAC addresses. [`define`](Self::define) refuses
+    /// such a VM.
+    fn adopt(&self, definition: &Definition) -> Result<()> {
+        self.define(definition)
+    }
+
     /// Forgets a VM's definition and saved memory, not its disks.
     fn undefine(&self, vm: VmId) -> Result<()>;
 

@@ -240,6 +240,7 @@ calls! {
     Brief details(vms: &[VmId]) -> Vec<VmDetails>;
     Brief stats() -> Vec<VmStats>;
     Long define(definition: &Definition);
+    Long adopt(definition: &Definition);
     Long undefine(vm: VmId);
     Long start(vm: VmId);
     Brief shut_down(vm: VmId, way: GuestRequest);

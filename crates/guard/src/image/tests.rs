@@ -94,7 +94,7 @@ fn a_disk_of_ours_may_stand_on_what_is_allowed_in_the_format_that_it_names() {
     let allow = |path: &str, format| path == base && format == VolumeFormat::Qcow2;
     assert_eq!(
         inspect_disk(header, VolumeFormat::Qcow2, Backing::If(&allow)),
-        Ok(())
+        Ok(Some(Size::from_mib(1)))
     );
     let deny = |_: &str, _| false;
     assert!(inspect_disk(header, VolumeFormat::Qcow2, Backing::If(&deny)).is_err());

@@ -207,6 +207,7 @@ fn the_limits_hold_for_the_xml_as_well() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is one table")]
 fn every_known_way_to_the_host_is_refused() {
     let xml = rendered(&modest());
     assert_eq!(refusals(&xml), "");

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The broker: the port's calls, each in the module of its noun.
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    path::PathBuf,
+    sync::{Arc, mpsc::Receiver},
+};
+
+use hv_guard::HostPolicy;
+use hv_libvirt::Connection;
+use hv_model::{
+    host::{Acceleration, Host},
+    hypervisor::{
+        Definition, Fact, Guest, GuestRequest, Hypervisor, LiveChange, NewVolume, Result, Takeover,
+        VmDetails, VmFacts, VmStats,
+    },
+    id::VmId,
+    image::ImageFacts,
+    name::{PoolName, VmName},
+    network::Network,
+    size::Size,
+    storage::{Pool, Volume, VolumeFormat, VolumeRef},
+};
+
+use crate::{facts::Hub, failure::no_policy, host, link::Link};
+
+/// A host behind libvirt, within its policy.
+#[derive(Debug)]
+pub struct Broker {
+    link: Link,
+    hub: Arc<Hub>,
+    policy: PathBuf,
+    acceleration: Acceleration,
+}
+
+impl Broker {
+    /// A broker of the libvirt at `uri` under the policy in that file.
+    ///
+    /// Finds out first whether KVM works, and then connects in the background.
+    pub fn new(uri: &str, policy: impl Into<PathBuf>) -> io::Result<Self> {
+        let acceleration = host::acceleration();
+        let hub = Arc::new(Hub::default());
+        let link = Link::new(uri, Arc::clone(&hub))?;
+        Ok(Self {
+            link,
+            hub,
+            policy: policy.into(),
+            acceleration,
+        })
+    }
+
+    /// The connection to libvirt.
+    pub(crate) fn libvirt(&self) -> Result<Connection> {
+        self.link.connection()
+    }
+
+    /// The policy as its file says now.
+    pub(crate) fn policy(&self) -> Result<HostPolicy> {
+        HostPolicy::load(&self.policy).map_err(no_policy)
+    }
+
+    /// How guests run.
+    pub(crate) const fn acceleration(&self) -> &Acceleration {
+        &self.acceleration
+    }
+}
+
+impl Hypervisor for Broker {
+    fn host(&self) -> Result<Host> {
+        self.read_host()
+    }
+
+    fn vms(&self) -> Result<Vec<VmFacts>> {
+        self.list_domains()
+    }
+
+    fn details(&self, vms: &[VmId]) -> Result<Vec<VmDetails>> {
+        self.read_details(vms)
+    }
+
+    fn stats(&self) -> Result<Vec<VmStats>> {
+        self.read_stats()
+    }
+
+    fn define(&self, definition: &Definition) -> Result<()> {
+        self.define_own(definition)
+    }
+
+    fn adopt(&self, definition: &Definition) -> Result<()> {
+        self.define_foreign(definition)
+    }
+
+    fn undefine(&self, vm: VmId) -> Result<()> {
+        self.undefine_domain(vm)
+    }
+
+    fn start(&self, vm: VmId) -> Result<()> {
+        self.start_domain(vm)
+    }
+
+    fn shut_down(&self, vm: VmId, way: GuestRequest) -> Result<()> {
+        self.shut_domain_down(vm, way)
+    }
+
+    fn reboot(&self, vm: VmId, way: GuestRequest) -> Result<()> {
+        self.reboot_domain(vm, way)
+    }
+
+    fn force_off(&self, vm: VmId) -> Result<()> {
+        self.force_domain_off(vm)
+    }
+
+    fn reset(&self, vm: VmId) -> Result<()> {
+        self.reset_domain(vm)
+    }
+
+    fn pause(&self, vm: VmId) -> Result<()> {
+        self.pause_domain(vm)
+    }
+
+    fn resume(&self, vm: VmId) -> Result<()> {
+        self.resume_domain(vm)
+    }
+
+    fn save(&self, vm: VmId) -> Result<()> {
+        self.save_domain(vm)
+    }
+
+    fn discard_saved(&self, vm: VmId) -> Result<()> {
+        self.discard_saved_memory(vm)
+    }
+
+    fn rename(&self, vm: VmId, name: &VmName) -> Result<()> {
+        self.rename_domain(vm, name)
+    }
+
+    fn change_live(&self, vm: VmId, change: &LiveChange) -> Result<()> {
+        self.change_running(vm, change)
+    }
+
+    fn console(&self, vm: VmId, takeover: Takeover) -> Result<OwnedFd> {
+        self.open_console(vm, takeover)
+    }
+
+    fn guest(&self, vm: VmId) -> Result<Guest> {
+        self.ask_agent(vm)
+    }
+
+    fn pools(&self) -> Result<Vec<Pool>> {
+        self.list_pools()
+    }
+
+    fn volumes(&self, pool: &PoolName) -> Result<Vec<Volume>> {
+        self.list_volumes(pool)
+    }
+
+    fn create_volume(&self, volume: &NewVolume) -> Result<()> {
+        self.make_volume(volume)
+    }
+
+    fn resize_volume(&self, volume: &VolumeRef, capacity: Size) -> Result<()> {
+        self.grow_volume(volume, capacity)
+    }
+
+    fn delete_volume(&self, volume: &VolumeRef) -> Result<()> {
+        self.remove_volume(volume)
+    }
+
+    fn upload_image(
+        &self,
+        volume: &VolumeRef,
+        format: VolumeFormat,
+        length: u64,
+        source: OwnedFd,
+    ) -> Result<ImageFacts> {
+        self.take_upload(volume, format, length, source)
+    }
+
+    fn networks(&self) -> Result<Vec<Network>> {
+        self.list_networks()
+    }
+
+    fn subscribe(&self) -> Result<Receiver<Fact>> {
+        Ok(self.hub.subscribe())
+    }
+}

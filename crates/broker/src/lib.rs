@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The one process that reaches libvirt.
+//!
+//! It trusts nobody who calls it: what changes or starts something is judged by the host's policy,
+//! read anew each time, and refused where that can't be read. Reading and stopping always work. It
+//! renders XML itself, takes no path from anybody, and keeps nothing that its end could lose.
+//!
+//! ```text
+//!   port ──▶ Broker ──▶ policy (hv-guard) ──▶ XML (hv-model) ──▶ libvirt (hv-libvirt)
+//!     ◀── facts ── hub ◀── translated events ◀────────────────────┘
+//!                   ▲ Lost, Found
+//!                  link: connects, notices the end, connects again
+//! ```
+
+mod account;
+mod broker;
+pub mod config;
+mod define;
+mod details;
+mod domain;
+mod facts;
+mod failure;
+mod foreign;
+mod guest;
+mod header;
+mod host;
+mod link;
+mod live;
+mod network;
+mod pool;
+mod state;
+mod volume;
+
+pub use account::{Access, AccountError};
+pub use broker::Broker;
+pub use config::Config;
