@@ -5,7 +5,7 @@ use hv_model::{
     id::VmId,
     inventory::{ChangeVm, CreateVm, DeleteVm, ThenStart},
     plan::{Change, Impact, Plan, plan},
-    problem::{Problem, ProblemKind},
+    problem::Problem,
     vm::{VmSpec, VmState},
 };
 
@@ -73,10 +73,7 @@ impl Engine {
     /// Refuses what would be refused.
     async fn would_accept(&self, request: JobRequest) -> Result<(), Problem> {
         check::without_store(&request, &self.0.store.inventory().snapshot())?;
-        let parameters = request.parameters().map_err(|error| {
-            let detail = format!("The request can't be kept: {error}.");
-            Problem::new(ProblemKind::Internal, detail)
-        })?;
+        let parameters = request.parameters()?;
         let look = self.0.store.write("operation.plan", move |tx| {
             check::with_store(tx, &request, &parameters, None)
         });

@@ -65,7 +65,7 @@ impl Job for AdoptVm {
             .command(format!("virsh define {name}.xml"));
         let defined = definition.clone();
         context
-            .call(step, "define", move |host| host.define(&defined))
+            .call(step, "define", move |host| host.adopt(&defined))
             .await?;
         Ok(Outcome::record(move |tx| {
             let Some(mut row) = tx.vm(vm)? else {

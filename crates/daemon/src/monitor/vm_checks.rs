@@ -185,6 +185,7 @@ mod tests {
             summary,
             pending: Vec::new(),
             guest: None,
+            agent_losses: 0,
             version: 1,
         };
         facts(|snapshot| snapshot.vms.push(Arc::new(record)))

@@ -292,13 +292,15 @@ impl Observer {
             }
         }
         let connected: Vec<VmId> = told.iter().filter_map(state::Told::connected).collect();
+        let inventory = self.0.store.inventory().clone();
         let more = self
             .0
             .store
             .write("observe.facts", move |tx| {
+                let known = inventory.snapshot();
                 let mut look = BTreeSet::new();
                 for told in &told {
-                    state::take(tx, told, &mut look)?;
+                    state::take(tx, &known, told, &mut look)?;
                 }
                 Ok(look)
             })

@@ -16,7 +16,10 @@ use hv_model::{
 use serde_json::json;
 
 use super::{Observer, Result, look::is_worked_on, state};
-use crate::store::{Result as StoreResult, Snapshot, WriteTransaction};
+use crate::store::{Result as StoreResult, Snapshot, VmRecord, WriteTransaction};
+
+/// How often everything is taken over anew, since the store learnt something newer meanwhile.
+const ATTEMPTS: u32 = 5;
 
 /// VMs that differ from what is known, and the version of the inventory in which they did.
 #[derive(Debug)]
@@ -29,6 +32,15 @@ impl Suspects {
     pub(super) fn is_empty(&self) -> bool {
         self.vms.is_empty()
     }
+}
+
+/// What is left to do once states were taken over.
+#[derive(Debug, Default)]
+struct Taken {
+    /// VMs that must be looked at: new ones, and those that seem to be gone.
+    look: BTreeSet<VmId>,
+    /// Whether the store learnt something newer of a VM meanwhile.
+    is_overtaken: bool,
 }
 
 impl Observer {
@@ -46,45 +58,57 @@ impl Observer {
         if is_new {
             self.rebuild_images().await?;
         }
-        let before = self.0.store.inventory().snapshot();
-        let all = self.answer("vms", |host| host.vms()).await?;
-        let states: BTreeMap<VmId, VmFacts> =
-            all.iter().map(|facts| (facts.id, facts.clone())).collect();
-        let unsure = self.take_all(all, before.version).await?;
-        self.look_at(unsure, &states).await?;
+        let (taken, states) = self.take_vms().await?;
+        self.look_at(taken.look, &states).await?;
         // What was defined anew while nobody listened is found by looking at all, bit by bit.
         self.look(states.into_keys());
         Ok(())
     }
 
-    /// Takes over the state of every VM. Returns those that must be looked at: new ones, and those
-    /// that seem to be gone.
-    async fn take_all(&self, all: Vec<VmFacts>, version: u64) -> Result<BTreeSet<VmId>> {
+    /// Takes over the state of every VM, with what the host said.
+    async fn take_vms(&self) -> Result<(Taken, BTreeMap<VmId, VmFacts>)> {
+        let mut attempts = 0;
+        loop {
+            let before = self.0.store.inventory().snapshot();
+            let all = self.answer("vms", |host| host.vms()).await?;
+            let states: BTreeMap<VmId, VmFacts> =
+                all.into_iter().map(|facts| (facts.id, facts)).collect();
+            let taken = self.take_all(states.clone(), before.version).await?;
+            attempts += 1;
+            if !taken.is_overtaken || attempts == ATTEMPTS {
+                return Ok((taken, states));
+            }
+        }
+    }
+
+    /// Takes over the state of every VM, as it was when the inventory had this version.
+    async fn take_all(&self, all: BTreeMap<VmId, VmFacts>, version: u64) -> Result<Taken> {
         let inventory = self.0.store.inventory().clone();
-        let write = move |tx: &WriteTransaction<'_>| -> StoreResult<BTreeSet<VmId>> {
+        let write = move |tx: &WriteTransaction<'_>| -> StoreResult<Taken> {
             let now = inventory.snapshot();
-            let mut look: BTreeSet<VmId> = now
+            let mut taken = Taken::default();
+            let known: BTreeMap<VmId, &Arc<VmRecord>> = now
                 .vms
                 .iter()
-                .filter(|record| !record.row.is_trashed())
-                .map(|record| record.row.id)
+                .map(|record| (record.row.id, record))
                 .collect();
-            for facts in &all {
-                look.remove(&facts.id);
-                match now.vm_by_id(facts.id) {
-                    Some(record) if record.version > version => {
-                        look.insert(facts.id);
-                    }
+            for (vm, facts) in &all {
+                match known.get(vm) {
+                    Some(record) if record.version > version => taken.is_overtaken = true,
                     Some(record) if !record.row.is_trashed() => {
-                        state::take_state(tx, record.row.as_ref().clone(), facts)?;
+                        state::take_state(tx, &now, record.row.as_ref().clone(), facts)?;
                     }
                     Some(_) | None => {
-                        look.insert(facts.id);
+                        taken.look.insert(*vm);
                     }
                 }
             }
-            look.retain(|vm| !is_worked_on(&now, *vm));
-            Ok(look)
+            let missing = known
+                .iter()
+                .filter(|(vm, record)| !record.row.is_trashed() && !all.contains_key(*vm));
+            taken.look.extend(missing.map(|(vm, _)| *vm));
+            taken.look.retain(|vm| !is_worked_on(&now, *vm));
+            Ok(taken)
         };
         Ok(self.0.store.write("observe.resync", write).await?)
     }
@@ -95,7 +119,8 @@ impl Observer {
         self.refresh_networks().await?;
         let before = self.0.store.inventory().snapshot();
         let all = self.answer("vms", |host| host.vms()).await?;
-        let vms = differing(&before, &all);
+        let states = all.into_iter().map(|facts| (facts.id, facts)).collect();
+        let vms = differing(&before, &states);
         Ok(Suspects {
             vms,
             version: before.version,
@@ -106,21 +131,18 @@ impl Observer {
     /// never told, and is taken over now.
     pub(super) async fn resync_missed(&self, suspects: Suspects) -> Result<()> {
         let before = self.0.store.inventory().snapshot();
-        let all = self.answer("vms", |host| host.vms()).await?;
-        let states: BTreeMap<VmId, VmFacts> =
-            all.iter().map(|facts| (facts.id, facts.clone())).collect();
+        let (taken, states) = self.take_vms().await?;
         let untouched = |vm: &VmId| {
             before
                 .vm_by_id(*vm)
                 .is_none_or(|record| record.version <= suspects.version)
         };
-        let missed: Vec<VmId> = differing(&before, &all)
+        let missed: Vec<VmId> = differing(&before, &states)
             .intersection(&suspects.vms)
             .copied()
             .filter(untouched)
             .collect();
-        let unsure = self.take_all(all, before.version).await?;
-        self.look_at(unsure, &states).await?;
+        self.look_at(taken.look, &states).await?;
         if missed.is_empty() {
             return Ok(());
         }
@@ -244,23 +266,24 @@ fn append_all(tx: &WriteTransaction<'_>, kind: EventKind, subjects: &[Subject]) 
 }
 
 /// The VMs whose name or state is not what is known.
-fn differing(known: &Snapshot, all: &[VmFacts]) -> BTreeSet<VmId> {
-    let mut differing: BTreeSet<VmId> = known
+fn differing(known: &Snapshot, all: &BTreeMap<VmId, VmFacts>) -> BTreeSet<VmId> {
+    let mut new: BTreeSet<VmId> = all.keys().copied().collect();
+    let mut differing = BTreeSet::new();
+    for row in known
         .vms
         .iter()
-        .filter(|record| !record.row.is_trashed())
-        .map(|record| record.row.id)
-        .collect();
-    for facts in all {
-        let record = known.vm_by_id(facts.id);
-        let same = record
-            .is_some_and(|record| record.row.state == facts.state && record.row.name == facts.name);
-        if same {
-            differing.remove(&facts.id);
-        } else {
-            differing.insert(facts.id);
+        .map(|record| &record.row)
+        .filter(|row| !row.is_trashed())
+    {
+        new.remove(&row.id);
+        let same = all
+            .get(&row.id)
+            .is_some_and(|facts| row.state == facts.state && row.name == facts.name);
+        if !same {
+            differing.insert(row.id);
         }
     }
+    differing.extend(new);
     differing.retain(|vm| !is_worked_on(known, *vm));
     differing
 }

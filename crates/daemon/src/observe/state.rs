@@ -12,9 +12,10 @@ use hv_model::{
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::look::is_worked_on;
 use crate::{
     clock::later,
-    store::{Managed, Result, VmRow, WriteTransaction},
+    store::{Managed, Result, Snapshot, VmRow, WriteTransaction},
 };
 
 /// Crashes older than this don't count.
@@ -45,6 +46,7 @@ impl Told {
 /// all that is needed.
 pub(super) fn take(
     tx: &WriteTransaction<'_>,
+    known: &Snapshot,
     told: &Told,
     look: &mut BTreeSet<VmId>,
 ) -> Result<()> {
@@ -58,7 +60,7 @@ pub(super) fn take(
             if !facts.state.is_active() {
                 look.insert(facts.id);
             }
-            take_state(tx, row, facts)
+            take_state(tx, known, row, facts)
         }
         Told::Agent(id, link) => {
             let Some(mut row) = tx.vm(*id)?.filter(|row| row.agent != Some(*link)) else {
@@ -75,9 +77,15 @@ pub(super) fn take(
     }
 }
 
-/// Takes over a VM's name and state, with events for what differs.
-pub(super) fn take_state(tx: &WriteTransaction<'_>, mut row: VmRow, facts: &VmFacts) -> Result<()> {
-    let renamed = take_name(tx, &mut row, &facts.name)?;
+/// Takes over a VM's name and state, with events for what differs. What a VM is called while an
+/// operation works on it is that operation's matter.
+pub(super) fn take_state(
+    tx: &WriteTransaction<'_>,
+    known: &Snapshot,
+    mut row: VmRow,
+    facts: &VmFacts,
+) -> Result<()> {
+    let renamed = !is_worked_on(known, row.id) && take_name(tx, &mut row, &facts.name)?;
     let (before, after) = (row.state, facts.state);
     if before == after && row.reason == facts.reason {
         return if renamed { tx.put_vm(row) } else { Ok(()) };

@@ -178,10 +178,7 @@ impl Inventory {
             }
         }
         for id in touched {
-            if let Some(record) = state.record(id) {
-                let row = Arc::clone(&record.row);
-                state.put(row);
-            }
+            state.note_operation(id);
         }
         self.publish(&state, |snapshot| {
             snapshot.seq = effects.seq.unwrap_or(snapshot.seq);
@@ -227,9 +224,22 @@ impl Inventory {
 }
 
 impl State {
-    fn record(&self, id: VmId) -> Option<&Arc<VmRecord>> {
-        let name = self.names.get(&id)?;
-        self.vms.get(&(name.clone(), id))
+    /// Shows which operation changes a VM now.
+    fn note_operation(&mut self, id: VmId) {
+        let operation = self.operation_on(id);
+        let Some(name) = self.names.get(&id) else {
+            return;
+        };
+        if let Some(record) = self.vms.get_mut(&(name.clone(), id)) {
+            Arc::make_mut(record).summary.operation = operation;
+        }
+    }
+
+    fn operation_on(&self, id: VmId) -> Option<OperationId> {
+        self.operations
+            .get(&id)?
+            .first()
+            .map(|(operation, _)| *operation)
     }
 
     fn remove(&mut self, id: VmId) -> Option<Arc<VmRecord>> {
@@ -239,11 +249,7 @@ impl State {
 
     fn put(&mut self, row: Arc<VmRow>) {
         let id = row.id;
-        let operation = self
-            .operations
-            .get(&id)
-            .and_then(|on_vm| on_vm.first())
-            .map(|(id, _)| *id);
+        let operation = self.operation_on(id);
         let before = self.remove(id);
         let guest = before.as_ref().and_then(|before| before.guest.clone());
         let guest = guest.filter(|_| row.state == VmState::Running);
