@@ -52,7 +52,7 @@ fn table(entries: &[AuditEntry], zone: &TimeZone, look: Look) -> String {
         Column::text("WHAT"),
         Column::shrinking("ON"),
         Column::text("DECISION"),
-        Column::shrinking("POLICY"),
+        Column::yielding("POLICY"),
         Column::text("OPERATION"),
     ]);
     for entry in entries {

@@ -41,7 +41,7 @@ fn table(networks: &[Network], look: Look) -> String {
         Column::text("AUTOSTART"),
         Column::text("BRIDGE"),
         Column::text("SUBNETS"),
-        Column::text("VMS MAY USE IT"),
+        Column::text("ALLOWED"),
     ]);
     for network in networks {
         let state = if network.active {

@@ -223,7 +223,7 @@ fn table(operations: &[Operation], now: Timestamp, look: Look) -> String {
         Column::text("BY"),
         Column::text("ASKED"),
         Column::text("TOOK"),
-        Column::shrinking("PROBLEM"),
+        Column::yielding("PROBLEM"),
     ]);
     for operation in operations {
         table.row([

@@ -376,6 +376,15 @@ mod tests {
         );
     }
 
+    /// More cases are drawn where there is time.
+    fn cases() -> u32 {
+        if std::env::var_os("HV_LONG").is_some() {
+            50_000
+        } else {
+            400
+        }
+    }
+
     /// Bytes that are likely to meet each other in sequences.
     fn hostile() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![
@@ -425,7 +434,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #![proptest_config(ProptestConfig::with_cases(cases()))]
 
         #[test]
         fn nothing_that_passes_can_steer_a_terminal(input in hostile()) {

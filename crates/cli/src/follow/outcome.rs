@@ -22,6 +22,13 @@ pub(crate) fn succeeded(operation: &Operation, look: Look) -> String {
         OperationKind::VmStart => format!("{name} runs."),
         OperationKind::VmShutDown => format!("{name} is off."),
         OperationKind::VmForceOff => format!("{name} is off; its power was cut."),
+        OperationKind::VmReboot if operation.result.get("seen") == Some(&false.into()) => {
+            // Without an agent nobody can tell whether the guest obeys.
+            format!(
+                "{name} was asked to reboot. See whether it does: {}",
+                command("console")
+            )
+        }
         OperationKind::VmReboot => format!("{name} reboots."),
         OperationKind::VmReset => format!("{name} was reset."),
         OperationKind::VmPause => format!("{name} is paused. Let it go on: {}", command("resume")),

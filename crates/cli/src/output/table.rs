@@ -11,7 +11,7 @@ use super::{
 /// How many spaces stand between two columns.
 const GAP: usize = 2;
 /// How narrow a column may be made.
-const NARROW: usize = 8;
+const NARROW: usize = 12;
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +31,7 @@ enum Side {
 enum Fit {
     Rigid,
     Shrinks,
+    Yields,
 }
 
 impl Column {
@@ -58,6 +59,15 @@ impl Column {
             title,
             side: Side::Left,
             fit: Fit::Shrinks,
+        }
+    }
+
+    /// A column of text that is cut or left out where the terminal is narrow.
+    pub(crate) const fn yielding(title: &'static str) -> Self {
+        Self {
+            title,
+            side: Side::Left,
+            fit: Fit::Yields,
         }
     }
 }
@@ -161,22 +171,26 @@ impl<'a, const N: usize> Table<'a, N> {
         widths
     }
 
-    /// Takes the missing columns from the widest column that may shrink, one after the other.
+    /// Leaves out columns that yield, the last first, until the narrowest table fits; then takes
+    /// what is missing from the widest column that may shrink, one place after the other.
     fn shrink(&self, widths: &mut [Option<usize>; N], available: usize) {
-        loop {
-            let used = widths
-                .iter()
-                .flatten()
-                .map(|width| width + GAP)
-                .sum::<usize>();
-            if used.saturating_sub(GAP) <= available {
-                return;
+        let narrowest = |(column, slot): (&Column, &Option<usize>)| {
+            slot.map(|width| width.min(column.narrowest().unwrap_or(width)))
+        };
+        while total(self.columns.iter().zip(widths.iter()).filter_map(narrowest)) > available {
+            let yielding = self.columns.iter().zip(widths.iter_mut()).rev();
+            let mut yielding =
+                yielding.filter(|(column, slot)| column.fit == Fit::Yields && slot.is_some());
+            match yielding.next() {
+                Some((_, slot)) => *slot = None,
+                None => break,
             }
+        }
+        while total(widths.iter().flatten().copied()) > available {
             let shrinking = self.columns.iter().zip(widths.iter_mut());
             let widest = shrinking
-                .filter(|(column, _)| column.fit == Fit::Shrinks)
-                .filter_map(|(column, slot)| slot.as_mut().map(|slot| (width(column.title), slot)))
-                .filter(|(title, slot)| **slot > NARROW.max(*title))
+                .filter_map(|(column, slot)| Some((column.narrowest()?, slot.as_mut()?)))
+                .filter(|(narrowest, slot)| **slot > *narrowest)
                 .max_by_key(|(_, slot)| **slot);
             match widest {
                 Some((_, slot)) => *slot -= 1,
@@ -184,6 +198,21 @@ impl<'a, const N: usize> Table<'a, N> {
             }
         }
     }
+}
+
+impl Column {
+    /// How narrow it may be made; nothing where it is always shown whole.
+    fn narrowest(&self) -> Option<usize> {
+        (self.fit != Fit::Rigid).then(|| NARROW.max(width(self.title)))
+    }
+}
+
+/// How wide columns are together, with the gaps between them.
+fn total(widths: impl Iterator<Item = usize>) -> usize {
+    widths
+        .map(|width| width + GAP)
+        .sum::<usize>()
+        .saturating_sub(GAP)
 }
 
 #[cfg(test)]

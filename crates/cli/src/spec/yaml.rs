@@ -1,21 +1,110 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Values as YAML that reads back as the same values.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, SeqAccess, Visitor},
+};
 use serde_json::Value;
 
-/// A value as YAML.
+/// A value as YAML, its keys in their own order.
 pub(crate) fn write(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    let node = serde_json::from_str(&serde_json::to_string(value)?)?;
     let mut page = String::new();
-    match serde_json::to_value(value)? {
-        Value::Object(map) if !map.is_empty() => entries(&map, 0, Start::Line, &mut page),
-        Value::Array(items) if !items.is_empty() => list(&items, 0, &mut page),
+    match node {
+        Node::Map(map) if !map.is_empty() => entries(&map, 0, Start::Line, &mut page),
+        Node::List(items) if !items.is_empty() => list(&items, 0, &mut page),
         other => {
-            page.push_str(&scalar(&other));
+            page.push_str(&other.flow());
             page.push('\n');
         }
     }
     Ok(page)
+}
+
+/// A JSON value that keeps the order of its keys.
+enum Node {
+    Scalar(Value),
+    List(Vec<Node>),
+    Map(Vec<(String, Node)>),
+}
+
+impl Node {
+    /// The value on one line: JSON is YAML, too.
+    fn flow(&self) -> String {
+        match self {
+            Self::Scalar(Value::String(text)) => word(text),
+            // JSON's own form of numbers, truth values and null is YAML's, too.
+            Self::Scalar(other) => other.to_string(),
+            Self::List(items) => {
+                let items: Vec<String> = items.iter().map(Self::flow_inside).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Self::Map(map) => {
+                let key = |key: &String| Value::from(key.as_str()).to_string();
+                let entry = |(name, node): &(String, Self)| {
+                    format!("{}: {}", key(name), node.flow_inside())
+                };
+                let entries: Vec<String> = map.iter().map(entry).collect();
+                format!("{{{}}}", entries.join(", "))
+            }
+        }
+    }
+
+    /// The same within another value on one line, where a bare text could end too early.
+    fn flow_inside(&self) -> String {
+        match self {
+            Self::Scalar(value) => value.to_string(),
+            other => other.flow(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Nodes;
+        impl<'de> Visitor<'de> for Nodes {
+            type Value = Node;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON value")
+            }
+            fn visit_unit<E>(self) -> Result<Node, E> {
+                Ok(Node::Scalar(Value::Null))
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+                Ok(Node::Scalar(value.into()))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+                Ok(Node::Scalar(value.into()))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+                Ok(Node::Scalar(value.into()))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+                Ok(Node::Scalar(value.into()))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+                Ok(Node::Scalar(value.into()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(Node::List(items))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Node::Map(entries))
+            }
+        }
+        deserializer.deserialize_any(Nodes)
+    }
 }
 
 /// Where the first entry of a group begins.
@@ -27,58 +116,42 @@ enum Start {
     Dash,
 }
 
-fn entries(map: &serde_json::Map<String, Value>, depth: usize, start: Start, page: &mut String) {
-    for (number, (key, value)) in map.iter().enumerate() {
+fn entries(map: &[(String, Node)], depth: usize, start: Start, page: &mut String) {
+    for (number, (key, node)) in map.iter().enumerate() {
         if number > 0 || start == Start::Line {
             indent(depth, page);
         }
         page.push_str(&word(key));
         page.push(':');
-        match value {
-            Value::Object(inner) if !inner.is_empty() => {
+        match node {
+            Node::Map(inner) if !inner.is_empty() => {
                 page.push('\n');
                 entries(inner, depth + 1, Start::Line, page);
             }
-            Value::Array(items) if !items.is_empty() => {
+            Node::List(items) if !items.is_empty() => {
                 page.push('\n');
                 list(items, depth + 1, page);
             }
-            other => {
-                page.push(' ');
-                page.push_str(&scalar(other));
-                page.push('\n');
-            }
+            other => page.extend([" ", &other.flow(), "\n"]),
         }
     }
 }
 
-fn list(items: &[Value], depth: usize, page: &mut String) {
+fn list(items: &[Node], depth: usize, page: &mut String) {
     for item in items {
         indent(depth, page);
         page.push_str("- ");
         match item {
-            Value::Object(inner) if !inner.is_empty() => {
+            Node::Map(inner) if !inner.is_empty() => {
                 entries(inner, depth + 1, Start::Dash, page);
             }
-            // A list in a list is rare, and JSON is YAML, too.
-            other => {
-                page.push_str(&scalar(other));
-                page.push('\n');
-            }
+            other => page.extend([&other.flow(), "\n"]),
         }
     }
 }
 
 fn indent(depth: usize, page: &mut String) {
     page.extend(std::iter::repeat_n("  ", depth));
-}
-
-fn scalar(value: &Value) -> String {
-    match value {
-        Value::String(text) => word(text),
-        // JSON's own form of numbers, truth values, null and what is empty is YAML's, too.
-        other => other.to_string(),
-    }
 }
 
 /// A text: bare where YAML cannot take it for anything else, else in quotes.

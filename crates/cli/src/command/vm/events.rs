@@ -120,6 +120,8 @@ impl<'a> Printer<'a> {
     fn print(&mut self, event: &Event) -> Result<(), Failure> {
         self.is_empty = false;
         match self.session.form {
+            // Each step of an operation would drown the rest.
+            Form::Text if event.kind == EventKind::OperationChanged => Ok(()),
             Form::Text => self
                 .session
                 .print(&line(event, &self.zone, self.session.look)),
@@ -153,24 +155,26 @@ fn line(event: &Event, zone: &TimeZone, look: Look) -> String {
         "vm" => shown(&event.subject.name).into_owned(),
         kind => format!("{} {}", shown(kind), shown(&event.subject.name)),
     };
-    let what = look.paint(paint(event.kind), words(event.kind));
-    let details = details(&event.data);
-    let space = if details.is_empty() { "" } else { "  " };
-    format!(
-        "{time}  {subject:<SUBJECT$}  {what}{space}{}\n",
-        look.paint(Paint::Faint, &details)
-    )
+    let (words, told) = words(event);
+    let what = look.paint(paint(event.kind), &words);
+    let details = details(&event.data, told);
+    let details = look.paint(Paint::Faint, &details);
+    let line = format!("{time}  {subject:<SUBJECT$}  {what}  {details}");
+    format!("{}\n", line.trim_end())
 }
 
-/// What else is known, as words and values.
-fn details(data: &serde_json::Value) -> String {
+/// What else is known, as words and values; without what is told already.
+fn details(data: &serde_json::Value, told: &[&str]) -> String {
     let Some(data) = data.as_object() else {
         return String::new();
     };
-    let known = data.iter().filter_map(|(word, value)| {
+    let known = data
+        .iter()
+        .filter(|(word, _)| !told.contains(&word.as_str()));
+    let known = known.filter_map(|(word, value)| {
         let value = match value {
             serde_json::Value::String(text) => shown(text).into_owned(),
-            serde_json::Value::Number(_) | serde_json::Value::Bool(_) => value.to_string(),
+            serde_json::Value::Number(_) => value.to_string(),
             _ => return None,
         };
         (!value.is_empty()).then(|| format!("{} {value}", shown(word)))
@@ -187,7 +191,29 @@ const fn paint(kind: EventKind) -> Paint {
     }
 }
 
-const fn words(kind: EventKind) -> &'static str {
+/// What happened in words, and which parts of the event's data they tell.
+fn words(event: &Event) -> (String, &'static [&'static str]) {
+    let text = |word: &str| {
+        event
+            .data
+            .get(word)
+            .and_then(|value| value.as_str())
+            .map(shown)
+    };
+    match (event.kind, text("to"), text("state")) {
+        (EventKind::VmState, Some(state), _) => (format!("is {state}"), &["to"]),
+        (EventKind::VmRenamed, Some(name), _) => (format!("is called {name}"), &["to"]),
+        (EventKind::OperationEnded, _, Some(state)) => (state.into_owned(), &["state", "kind"]),
+        (EventKind::OperationQueued, ..) => (plain(event.kind).into(), &["state", "kind"]),
+        (EventKind::VmAgent, ..) => match text("agent").as_deref() {
+            Some("connected") => ("its agent connected".into(), &["agent"]),
+            _ => ("its agent is gone".into(), &["agent"]),
+        },
+        (kind, ..) => (plain(kind).into(), &[]),
+    }
+}
+
+const fn plain(kind: EventKind) -> &'static str {
     match kind {
         EventKind::VmAdded => "appeared",
         EventKind::VmRemoved => "is gone",
@@ -235,7 +261,7 @@ mod tests {
                 EventKind::VmState,
                 "vm",
                 "web",
-                serde_json::json!({"state": "running", "reason": "booted"}),
+                serde_json::json!({"from": "off", "to": "running", "reason": "booted"}),
             ),
             event(
                 EventKind::VmCrashed,

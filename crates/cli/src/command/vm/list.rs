@@ -126,8 +126,8 @@ fn table(vms: &[VmSummary], shelf: Shelf, now: Timestamp, look: Look) -> String 
         Column::number("CPUS"),
         Column::number("MEMORY"),
         Column::text("AGENT"),
-        Column::shrinking("OWNER"),
-        Column::shrinking("TAGS"),
+        Column::yielding("OWNER"),
+        Column::yielding("TAGS"),
         Column::shrinking("NOTE"),
     ]);
     for vm in vms {
