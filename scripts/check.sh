@@ -38,13 +38,10 @@ seconds_since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f"
 
 check_format() { cargo fmt --all --check; }
 
-# Every file that begins with a shell's shebang line, and those that are sourced.
+# What has a shell's shebang line, and what is sourced and says so.
 check_shell() {
     local scripts
-    mapfile -t scripts < <(git ls-files --cached --others --exclude-standard |
-        while read -r file; do
-            [[ -f $file ]] && head -n 3 "$file" 2>/dev/null | grep -aqE '^#!.*\b(bash|sh)$|^# shellcheck shell=' && echo "$file"
-        done)
+    mapfile -t scripts < <(git grep --untracked -lE '^#!.*\b(ba)?sh$|^# shellcheck shell=' -- ':!*.md' ':!*.rs')
     shellcheck "${scripts[@]}" && echo "${#scripts[@]} scripts"
 }
 

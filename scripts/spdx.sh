@@ -7,28 +7,25 @@ cd "$REPOSITORY"
 
 readonly LICENCE='SPDX-License-Identifier: GPL-3.0-or-later'
 
-# Sources are what git knows or would add, by name or by a shebang line.
+# Sources are what git knows or would add: by name, or by a shebang line.
 list_sources() {
-    local file line
-    git ls-files --cached --others --exclude-standard | while read -r file; do
-        [[ -f $file ]] || continue
-        case $file in
-        *.snap | */snapshots/* | */testdata/* | */golden/*) ;;
-        *.rs | *.sh | *.py | *.nix | *.ts | *.js | *.css | *.html | *.sql | *.rules) echo "$file" ;;
-        *)
-            read -r -N 2 line <"$file" || continue
-            [[ $line != '#!' ]] || echo "$file"
-            ;;
-        esac
+    {
+        git ls-files --cached --others --exclude-standard -- \
+            '*.rs' '*.sh' '*.py' '*.nix' '*.ts' '*.js' '*.css' '*.html' '*.sql' '*.rules' '*.xml'
+        git grep --untracked -lE '^#!' -- ':!*.md' ':!*.rs'
+    } | sort -u | grep -vE '(^|/)(snapshots|golden|testdata)/' | while read -r file; do
+        [[ ! -f $file ]] || echo "$file"
     done
 }
 
-missing=$(list_sources | while read -r file; do
-    head -n 3 "$file" | grep -qF "$LICENCE" || echo "$file"
-done)
+mapfile -t sources < <(list_sources)
+missing=$(awk -v licence="$LICENCE" '
+    FNR == 1 { if (file != "" && !named) print file; file = FILENAME; named = 0 }
+    FNR <= 3 && index($0, licence) { named = 1 }
+    END { if (file != "" && !named) print file }' "${sources[@]}")
 if [[ -n $missing ]]; then
     say "these files lack the line \"$LICENCE\" at their head:"
     say "$missing"
     exit 1
 fi
-say "$(list_sources | wc -l) source files name their licence"
+say "${#sources[@]} source files name their licence"
