@@ -5,7 +5,8 @@ use std::{
     io,
     os::fd::OwnedFd,
     path::PathBuf,
-    sync::{Arc, mpsc::Receiver},
+    sync::{Arc, OnceLock, mpsc::Receiver},
+    thread,
 };
 
 use hv_guard::HostPolicy;
@@ -32,15 +33,23 @@ pub struct Broker {
     link: Link,
     hub: Arc<Hub>,
     policy: PathBuf,
-    acceleration: Acceleration,
+    acceleration: Arc<OnceLock<Acceleration>>,
 }
 
 impl Broker {
     /// A broker of the libvirt at `uri` under the policy in that file.
     ///
-    /// Finds out first whether KVM works, and then connects in the background.
+    /// Connects in the background, and finds out whether KVM works: where it hangs that takes
+    /// seconds, for which only calls wait that must know.
     pub fn new(uri: &str, policy: impl Into<PathBuf>) -> io::Result<Self> {
-        let acceleration = host::acceleration();
+        let acceleration = Arc::new(OnceLock::new());
+        let probed = Arc::clone(&acceleration);
+        let probe = move || {
+            probed.get_or_init(host::acceleration);
+        };
+        thread::Builder::new()
+            .name("probe".to_owned())
+            .spawn(probe)?;
         let hub = Arc::new(Hub::default());
         let link = Link::new(uri, Arc::clone(&hub))?;
         Ok(Self {
@@ -62,8 +71,8 @@ impl Broker {
     }
 
     /// How guests run.
-    pub(crate) const fn acceleration(&self) -> &Acceleration {
-        &self.acceleration
+    pub(crate) fn acceleration(&self) -> &Acceleration {
+        self.acceleration.get_or_init(host::acceleration)
     }
 }
 

@@ -89,15 +89,17 @@ impl Broker {
             return Ok(());
         };
         expect_own(&domain, vm, "undefined")?;
-        let everything = UndefineFlags::MANAGED_SAVE
+        // The firmware's variables and the TPM hold keys that its disks may need, so they stay with
+        // the disks: who defines it again finds them.
+        let flags = UndefineFlags::MANAGED_SAVE
             | UndefineFlags::SNAPSHOTS_METADATA
             | UndefineFlags::CHECKPOINTS_METADATA
-            | UndefineFlags::NVRAM
-            | UndefineFlags::TPM;
+            | UndefineFlags::KEEP_NVRAM
+            | UndefineFlags::KEEP_TPM;
         tracing::info!(%vm, "undefined");
         unless_gone(
             domain
-                .undefine(everything)
+                .undefine(flags)
                 .explain(|| format!("VM {vm} can't be undefined")),
         )
     }

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use hv_libvirt::{Connection, Keepalive, OpenOptions, Subscription};
+use hv_libvirt::{Connection, ErrorKind, Keepalive, OpenOptions, Subscription};
 use hv_model::hypervisor::{Fact, HypervisorErrorKind, Result};
 
 use crate::{
@@ -191,6 +191,18 @@ impl Shared {
         // A driver inside this process never breaks, and has no such callback.
         if let Err(error) = told {
             tracing::debug!(%error, "the end of this connection will not be told");
+        }
+        // It may have ended before its end could be told.
+        if !connection.is_alive() {
+            let message = "the connection closed at once".to_owned();
+            let (kind, function) = (ErrorKind::Unavailable, "virConnectIsAlive");
+            return Err(hv_libvirt::Error {
+                kind,
+                code: 0,
+                domain: 0,
+                message,
+                function,
+            });
         }
         Ok((connection, subscription))
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `hv-broker --config FILE`: serves the port until it is told to stop.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, thread};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc, thread};
 
 use clap::Parser;
 use hv_broker::{Access, Broker, Config};
@@ -25,9 +25,11 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_env("HV_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(colours)
         .init();
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,7 @@
 //! Memory, processors, firmware and the like.
 
 use hv_model::{
-    domain_xml::nvram_path,
+    domain_xml::{METADATA_NAMESPACE, nvram_path},
     id::VmId,
     size::Size,
     vm::{
@@ -14,8 +14,12 @@ use roxmltree::Node;
 
 use super::reader::{Reader, quote};
 
-/// Metadata of others that may be lost: which system somebody once installed.
-const LIBOSINFO: &str = "http://libosinfo.org/xmlns/libvirt/domain/1.0";
+/// Metadata that may be lost: which system somebody once installed, and the description of the VM
+/// of ours that this one is a copy of.
+const PASSED: [&str; 2] = [
+    "http://libosinfo.org/xmlns/libvirt/domain/1.0",
+    METADATA_NAMESPACE,
+];
 
 pub(super) fn read<'a: 'd, 'd>(reader: &mut Reader<'a, 'd>, vm: VmId, spec: &mut VmSpec) {
     let root = reader.root();
@@ -37,9 +41,12 @@ fn metadata<'a: 'd, 'd>(reader: &mut Reader<'a, 'd>) {
     let Some(metadata) = reader.at("metadata") else {
         return;
     };
-    let passed = metadata
-        .children()
-        .filter(|child| child.tag_name().namespace() == Some(LIBOSINFO));
+    let passed = metadata.children().filter(|child| {
+        child
+            .tag_name()
+            .namespace()
+            .is_some_and(|namespace| PASSED.contains(&namespace))
+    });
     for element in passed.collect::<Vec<_>>() {
         reader.pass_over(element);
     }

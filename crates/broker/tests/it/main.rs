@@ -15,6 +15,7 @@
 mod foreign;
 mod host;
 mod life;
+mod process;
 mod refusal;
 mod trouble;
 mod virtual_machine;
