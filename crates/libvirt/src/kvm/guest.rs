@@ -5,7 +5,7 @@
 //! threads of the parent may have held locks: system calls on memory that is already there.
 //! Numbers and layouts are those of `linux/kvm.h`, whose interface is stable.
 
-use std::ffi::{c_int, c_ulong};
+use std::ffi::{c_int, c_uint, c_ulong};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::process::Pid;
@@ -82,11 +82,19 @@ pub(super) fn fork_and_try(sender: &OwnedFd) -> std::io::Result<Pid> {
 
 /// The child: tries, reports, ends. Only system calls, no allocation, no lock, no panic.
 fn child(sender: c_int) -> ! {
-    // If the parent dies first, nobody else ends a VM that hangs.
-    // SAFETY: both set only this process; an alarm without a handler ends it.
+    // If the parent dies first, nobody else ends a VM that hangs. And whoever talks to the parent
+    // must see its end, so the child holds no copy of its sockets.
+    // SAFETY: all set only this process; an alarm without a handler ends it, and nothing here uses
+    // a descriptor but the one that is kept.
     unsafe {
         libc::signal(libc::SIGALRM, libc::SIG_DFL);
         libc::alarm(10);
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        let kept = sender.cast_unsigned();
+        if kept > 0 {
+            libc::syscall(libc::SYS_close_range, 0, kept - 1, 0);
+        }
+        libc::syscall(libc::SYS_close_range, kept + 1, c_uint::MAX, 0);
     }
     let report = write_report(try_kvm());
     // SAFETY: the descriptor is the parent's pipe, the report is on this stack, and `_exit` runs
