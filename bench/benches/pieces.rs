@@ -2,19 +2,26 @@
 //! Single pieces of the code, measured on their own.
 #![expect(clippy::expect_used, reason = "a measurement may panic")]
 
-use std::{collections::BTreeSet, hint::black_box};
+use std::{collections::BTreeSet, hint::black_box, sync::Arc, thread};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hv_model::{
+    access::{Action, Principal},
     document::{self, Format},
     domain_xml::{RenderHost, render},
     host::Acceleration,
-    hypervisor::{Definition, PlacedDisk},
+    hypervisor::{Definition, ForeignVm, Hypervisor, PlacedDisk},
     id::VmId,
     inventory::{Management, VmSummary},
     page::Page,
+    plan::plan,
     storage::{VolumeFormat, VolumeRef},
     vm::{Arch, VmSpec, VmState},
+};
+use hv_port::{Client, Server, SocketOwner};
+use hvd::{
+    access::{Resource, authorize},
+    sim::SimulatedHost,
 };
 use uuid::Uuid;
 
@@ -41,7 +48,15 @@ autostart:
   priority: 50
 ";
 
-criterion_group!(pieces, read_spec, render_xml, list);
+criterion_group!(
+    pieces,
+    read_spec,
+    plan_change,
+    render_xml,
+    authorize_one,
+    list,
+    port
+);
 criterion_main!(pieces);
 
 fn read_spec(criterion: &mut Criterion) {
@@ -54,11 +69,34 @@ fn read_spec(criterion: &mut Criterion) {
     });
 }
 
+fn plan_change(criterion: &mut Criterion) {
+    let (before, mut after) = (spec(), spec());
+    after.memory.size = "8 GiB".parse().expect("a size");
+    after.tags.clear();
+    criterion.bench_function("plan a change", |bench| {
+        bench.iter(|| plan(black_box(&before), black_box(&after), VmState::Running));
+    });
+}
+
 fn render_xml(criterion: &mut Criterion) {
     let (definition, host) = definition();
     render(&definition, &host).expect("the spec can be rendered");
     criterion.bench_function("render domain XML", |bench| {
         bench.iter(|| render(black_box(&definition), &host));
+    });
+}
+
+fn authorize_one(criterion: &mut Criterion) {
+    let name = "ada".parse().expect("a name");
+    let user = Principal::User { name, uid: 1000 };
+    let tags = BTreeSet::new();
+    let vm = Resource::Vm {
+        name: "web",
+        owner: None,
+        tags: &tags,
+    };
+    criterion.bench_function("authorize", |bench| {
+        bench.iter(|| authorize(black_box(&user), Action::VmStart, black_box(&vm)));
     });
 }
 
@@ -74,6 +112,34 @@ fn list(criterion: &mut Criterion) {
         bench.iter(|| serde_json::from_slice::<Page<VmSummary>>(black_box(&text)));
     });
     group.finish();
+}
+
+fn port(criterion: &mut Criterion) {
+    let host = SimulatedHost::new(1);
+    for number in 0..VMS {
+        let foreign = ForeignVm {
+            definition: None,
+            obstacles: Vec::new(),
+        };
+        host.define_elsewhere(vm(number), &format!("vm{number}"), foreign);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("port");
+    let user = rustix::process::getuid().as_raw();
+    let server =
+        Server::bind(&socket, BTreeSet::from([user]), SocketOwner::default()).expect("a socket");
+    let (stop, host) = (server.stopper(), Arc::new(host) as Arc<dyn Hypervisor>);
+    let serving = thread::spawn(move || server.run(&host));
+    let client = Client::new(&socket);
+    criterion.bench_function("a call over the port", |bench| {
+        bench.iter(|| client.pause(vm(VMS)));
+    });
+    criterion.bench_function("states of 1000 VMs over the port", |bench| {
+        bench.iter(|| client.vms().expect("an answer"));
+    });
+    drop(client);
+    stop.stop();
+    serving.join().expect("it ends").expect("it ends well");
 }
 
 fn spec() -> VmSpec {

@@ -10,6 +10,9 @@ use crate::{
     report::{Figure, Unit},
 };
 
+/// The unit of CPU time in `/proc`, on every architecture that the product runs on.
+const TICK_MILLISECONDS: u64 = 10;
+
 /// A running process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Process(u32);
@@ -55,15 +58,16 @@ impl Process {
         ))
     }
 
-    /// The CPU time of all its threads so far.
+    /// The CPU time of all its threads so far, of those that ended, too.
     fn cpu_time(self) -> Result<Duration> {
-        let path = self.path("task");
-        let threads = fs::read_dir(&path).during(&path.to_string_lossy())?;
-        let times = threads.filter_map(|thread| {
-            let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-            text.split_whitespace().next()?.parse::<u64>().ok()
-        });
-        Ok(Duration::from_nanos(times.sum()))
+        let path = self.path("stat");
+        let stat = fs::read_to_string(&path).during(&path.to_string_lossy())?;
+        // The name in brackets may hold anything; behind it, the 12th and 13th fields are the time
+        // in user mode and in the kernel (proc_pid_stat(5)).
+        let (_, fields) = stat.rsplit_once(')').during("read a process's CPU time")?;
+        let times = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = times.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(ticks * TICK_MILLISECONDS))
     }
 
     fn path(self, file: &str) -> PathBuf {
