@@ -302,7 +302,7 @@ fn cancel(
     let operation = &row.operation;
     if operation.state.is_final() {
         let detail = format!(
-            "The operation {id} is over: it {}.",
+            "The operation {id} is over ({}).",
             operation.state.as_str()
         );
         return Err(Problem::new(ProblemKind::NotCancellable, detail).into());

@@ -13,7 +13,7 @@ use hv_model::{
     inventory::{AskGuest, ChangeVm, CreateVm, RenameVm},
     problem::ProblemKind,
 };
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::refusal::Refusal;
 
@@ -105,6 +105,10 @@ async fn collect(request: Request) -> Result<String, Refusal> {
 }
 
 fn read<T: Document>(text: &str) -> Result<T, Refusal> {
+    if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
+        let detail = format!("The body is not JSON: {error}.");
+        return Err(Refusal::new(ProblemKind::BadRequest, detail));
+    }
     document::read::<T>(text, Format::Json)
         .map(|located| located.value)
         .map_err(|faults| Refusal::with_faults(T::FAULTY, "body", faults.into()))

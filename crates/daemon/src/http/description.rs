@@ -4,7 +4,11 @@
 use std::sync::OnceLock;
 
 use axum::http::HeaderMap;
-use hv_model::problem::{Problem, ProblemKind};
+use hv_model::{
+    hypervisor::Takeover,
+    inventory::IfRunning,
+    problem::{Problem, ProblemKind},
+};
 use utoipa::{
     OpenApi,
     openapi::{
@@ -41,7 +45,7 @@ use super::{
         (name = "audit", description = "Who did what"),
         (name = "about", description = "The API itself"),
     ),
-    components(schemas(Problem)),
+    components(schemas(IfRunning, Problem, Takeover)),
 )]
 struct Description;
 

@@ -103,13 +103,9 @@ fn is_loopback(host: &str) -> bool {
 
 /// Answers a request for an address that there is not.
 pub(super) async fn no_such_address(uri: Uri) -> Refusal {
-    let problem = Problem::new(
-        ProblemKind::NotFound,
-        format!(
-            "The API has no address {}. /v1/openapi.json lists them.",
-            shortened(uri.path())
-        ),
-    );
+    let detail = format!("The API has no address {}.", shortened(uri.path()));
+    let mut problem = Problem::new(ProblemKind::NotFound, detail);
+    "Look it up in the API's description: /v1/openapi.json.".clone_into(&mut problem.hint);
     problem.into()
 }
 

@@ -89,6 +89,7 @@ struct AddQuery {
     format: VolumeFormat,
     /// Wait so long for the operation's end before answering: `30s`, at most `300s`. The answer
     /// is 200 if the operation is over by then, else 202.
+    #[param(value_type = Option<String>, example = "30s")]
     #[serde(default)]
     wait: Option<Wait>,
 }

@@ -63,6 +63,7 @@ pub(super) struct NoParameters {}
 pub(super) struct ChangeQuery {
     /// Wait so long for the operation's end before answering: `30s`, at most `300s`. The answer
     /// is 200 if the operation is over by then, else 202.
+    #[param(value_type = Option<String>, example = "30s")]
     pub(super) wait: Option<Wait>,
 }
 
@@ -73,6 +74,7 @@ pub(super) struct ChangeQuery {
 pub(super) struct PlanQuery {
     /// Wait so long for the operation's end before answering: `30s`, at most `300s`. The answer
     /// is 200 if the operation is over by then, else 202.
+    #[param(value_type = Option<String>, example = "30s")]
     pub(super) wait: Option<Wait>,
     /// `true`: change nothing, and answer with the plan of what would change.
     #[param(value_type = Option<bool>)]
@@ -93,9 +95,8 @@ pub(super) struct PageQuery {
 }
 
 /// A time to wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-#[schema(value_type = String, example = "30s", pattern = "^[0-9]+(ms|s|m)?$")]
 pub(super) struct Wait(pub(super) Duration);
 
 impl TryFrom<String> for Wait {

@@ -210,6 +210,7 @@ async fn change(
 struct DeleteQuery {
     /// Wait so long for the operation's end before answering: `30s`, at most `300s`. The answer
     /// is 200 if the operation is over by then, else 202.
+    #[param(value_type = Option<String>, example = "30s")]
     wait: Option<Wait>,
     /// `true`: change nothing, and answer with the plan of what would change.
     #[param(value_type = Option<bool>)]

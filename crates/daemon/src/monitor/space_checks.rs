@@ -41,6 +41,7 @@ fn judge(space: Space) -> CheckStatus {
     let percent_free = u128::from(space.free.bytes()) * 100;
     let total = u128::from(space.total.bytes());
     match () {
+        () if space.free.bytes() == 0 => CheckStatus::Fail,
         () if percent_free < total * u128::from(NONE) => CheckStatus::Fail,
         () if percent_free < total * u128::from(LITTLE) => CheckStatus::Warn,
         () => CheckStatus::Pass,
@@ -170,10 +171,13 @@ fn networks(facts: &Facts) -> Check {
         .filter(|name| !is_active(name))
         .collect();
     if down.is_empty() {
-        return pass(
-            id,
-            format!("{} that VMs use can be used.", count(used.len(), "network")),
-        );
+        return match used.len() {
+            0 => pass(id, "No VM uses a network."),
+            used => pass(
+                id,
+                format!("{} that VMs use can be used.", count(used, "network")),
+            ),
+        };
     }
     bad(
         id,
@@ -267,7 +271,7 @@ mod tests {
             name: name.parse().unwrap(),
         };
         let check = strays(&facts(|snapshot| {
-            snapshot.strays = Arc::new(vec![stray("old.qcow2")])
+            snapshot.strays = Arc::new(vec![stray("old.qcow2")]);
         }));
         assert_eq!(check.status, CheckStatus::Warn);
         assert_eq!(

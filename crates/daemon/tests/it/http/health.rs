@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `/v1/health`, and answers while the host is lost.
+
+use std::time::Duration;
+
+use hv_model::size::Size;
+use serde_json::{Value, json};
+
+use super::Daemon;
+
+fn check<'a>(health: &'a Value, id: &str) -> &'a Value {
+    let checks = health["checks"].as_array().unwrap();
+    checks
+        .iter()
+        .find(|check| check["id"] == id)
+        .unwrap_or_else(|| panic!("{id}: {health:#}"))
+}
+
+#[tokio::test]
+async fn every_check_is_answered() {
+    let daemon = Daemon::start().await;
+    daemon
+        .until(|snapshot| snapshot.host.is_some() && !snapshot.pools.is_empty())
+        .await;
+    let mut health = daemon.get("/v1/health").await;
+    let mut told = health.json();
+    for check in told["checks"].as_array_mut().unwrap() {
+        if check["id"] == "daemon.space" {
+            check["observed"] = json!("[space]");
+        }
+    }
+    health.body = told.to_string().into_bytes();
+    insta::assert_snapshot!(health.told());
+}
+
+#[tokio::test]
+async fn a_pool_without_space_fails() {
+    let daemon = Daemon::start().await;
+    let nothing = Size::from_bytes(0);
+    daemon
+        .host
+        .set_faults(|faults| faults.space = Some(nothing));
+    // A look every minute sees it.
+    daemon.clock.advance(Duration::from_secs(61));
+    daemon
+        .until(|snapshot| snapshot.pools.iter().any(|pool| pool.available == nothing))
+        .await;
+    let health = daemon.get("/v1/health").await.json();
+    assert_eq!(check(&health, "pool.space")["status"], "fail", "{health:#}");
+}
+
+#[tokio::test]
+async fn while_the_host_is_lost_answers_say_how_old_they_are() {
+    let daemon = Daemon::start().await;
+    daemon.vm("web").await;
+    assert_eq!(daemon.get("/v1/vms").await.header("hv-stale"), "");
+    daemon.host.lose("libvirtd is gone");
+    daemon.until(|snapshot| !snapshot.freshness.live).await;
+    daemon.clock.advance(Duration::from_secs(42));
+    let list = daemon.get("/v1/vms").await;
+    assert_eq!(list.json()["items"][0]["name"], "web");
+    assert!(
+        list.header("hv-stale").parse::<u64>().unwrap() >= 42,
+        "{}",
+        list.told()
+    );
+    let health = daemon.get("/v1/health").await.json();
+    assert_eq!(health["status"], "fail");
+    let reachable = check(&health, "host.reachable");
+    assert_eq!(reachable["status"], "fail");
+    assert!(
+        reachable["observed"]
+            .as_str()
+            .unwrap()
+            .contains("libvirtd is gone"),
+        "{reachable}"
+    );
+    let refused = daemon.post("/v1/vms/web/start").await;
+    assert_eq!(
+        refused.json()["kind"],
+        "host-unavailable",
+        "{}",
+        refused.told()
+    );
+}
+
+#[tokio::test]
+async fn an_operation_that_failed_lately_is_worth_a_warning() {
+    let daemon = Daemon::start().await;
+    daemon.vm("web").await;
+    daemon.host.set_faults(|faults| {
+        faults.next_failure = Some(("start", hv_model::hypervisor::HypervisorErrorKind::Internal));
+    });
+    let failed = daemon.post("/v1/vms/web/start?wait=60s").await;
+    assert_eq!(
+        failed.status, 200,
+        "a change that was accepted is no problem answer"
+    );
+    assert_eq!(failed.json()["state"], "failed", "{}", failed.told());
+    let health = daemon.get("/v1/health").await.json();
+    assert_eq!(check(&health, "operation.failed")["status"], "warn");
+    daemon.clock.advance(Duration::from_secs(25 * 60 * 60));
+    let health = daemon.get("/v1/health").await.json();
+    assert_eq!(check(&health, "operation.failed")["status"], "pass");
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The API through its router, on a simulated host.
+
+mod description;
+mod events;
+mod health;
+mod images;
+mod lists;
+mod operations;
+mod random;
+mod refusals;
+mod served;
+mod vms;
+
+use std::{fmt::Write, path::Path, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request, StatusCode, header},
+    response::Response,
+};
+use http_body_util::BodyExt;
+use hv_model::access::Principal;
+use hvd::{
+    App, Parts,
+    clock::{Clock, Ids},
+    config::Config,
+    http::{Api, Ending, Peer, Transport, router},
+    sim::SimulatedHost,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+/// A daemon on a simulated host, asked without a socket.
+struct Daemon {
+    app: App,
+    host: Arc<SimulatedHost>,
+    clock: Clock,
+    router: Router,
+    ending: watch::Sender<bool>,
+    _folder: TempDir,
+}
+
+/// An answer of the API.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+fn user() -> Peer {
+    let principal = Principal::User {
+        name: "ada".parse().unwrap(),
+        uid: 1000,
+    };
+    Peer::new(principal, Transport::Unix)
+}
+
+fn anonymous() -> Peer {
+    Peer::new(Principal::Anonymous, Transport::Tcp)
+}
+
+fn config(folder: &Path) -> Config {
+    Config {
+        state_dir: folder.to_owned(),
+        socket: folder.join("hvd.sock"),
+        ..Config::default()
+    }
+}
+
+impl Daemon {
+    /// One that has seen its host.
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Arc::new(SimulatedHost::new(1));
+        let clock = Clock::manual("2026-01-02T03:04:05Z".parse().unwrap());
+        let app = App::start(Parts {
+            clock: clock.clone(),
+            ids: Ids::random(),
+            ..Parts::new(
+                config(folder.path()),
+                Arc::clone(&host) as _,
+                "boot-1".to_owned(),
+            )
+        })
+        .unwrap();
+        let (ending, ends) = watch::channel(false);
+        let router = router(Api::new(app.clone(), Ending::new(ends)));
+        let daemon = Self {
+            app,
+            host,
+            clock,
+            router,
+            ending,
+            _folder: folder,
+        };
+        daemon.until(|snapshot| snapshot.freshness.live).await;
+        daemon
+    }
+
+    /// Waits until what is known is like that.
+    async fn until(&self, is_so: impl Fn(&hvd::store::Snapshot) -> bool) {
+        let mut changed = self.app.inventory.changed();
+        while !is_so(&self.app.inventory.snapshot()) {
+            changed.changed().await.unwrap();
+        }
+    }
+
+    /// Asks as a user of the host.
+    async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        self.send(user(), request.body(body).unwrap()).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, None).await
+    }
+
+    async fn post(&self, path: &str) -> Answer {
+        self.ask("POST", path, None).await
+    }
+
+    /// Sends any request and reads the whole answer.
+    async fn send(&self, peer: Peer, request: Request<Body>) -> Answer {
+        let response = self.open(peer, request).await;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes().to_vec();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    /// Sends any request and leaves the answer's body to be read.
+    async fn open(&self, peer: Peer, mut request: Request<Body>) -> Response {
+        request.extensions_mut().insert(peer);
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// Makes a VM, and waits for it.
+    async fn vm(&self, name: &str) {
+        let body = json!({ "spec": { "name": name } });
+        let answer = self.ask("POST", "/v1/vms?wait=60s", Some(body)).await;
+        assert_eq!(answer.json()["state"], "succeeded", "{}", answer.told());
+    }
+
+    /// Makes a VM, starts it, and waits for that.
+    async fn running_vm(&self, name: &str) {
+        let body = json!({ "spec": { "name": name }, "then": "start" });
+        let answer = self.ask("POST", "/v1/vms?wait=60s", Some(body)).await;
+        assert_eq!(answer.json()["state"], "succeeded", "{}", answer.told());
+        self.until(|snapshot| {
+            snapshot
+                .vm(name)
+                .is_some_and(|vm| vm.row.state == hv_model::vm::VmState::Running)
+        })
+        .await;
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.app.end();
+    }
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The answer as a snapshot shows it: status, what is told in headers, and the body, with
+    /// whatever differs from run to run replaced.
+    fn told(&self) -> String {
+        let mut told = format!("{}\n", self.status);
+        for name in ["content-type", "location", "allow", "hv-stale"] {
+            if let Some(value) = self.headers.get(name) {
+                writeln!(told, "{name}: {}", steady_text(value.to_str().unwrap())).unwrap();
+            }
+        }
+        if !self.body.is_empty() {
+            let body = serde_json::to_string_pretty(&steady(self.json())).unwrap();
+            write!(told, "\n{body}").unwrap();
+        }
+        told
+    }
+}
+
+/// A value with whatever differs from run to run replaced.
+fn steady(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(steady_text(&text)),
+        Value::Array(items) => items.into_iter().map(steady).collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, value)| {
+                let value = if key == "seq" {
+                    json!("[seq]")
+                } else {
+                    steady(value)
+                };
+                (key, value)
+            })
+            .collect(),
+        other => other,
+    }
+}
+
+/// A text with ids, times and addresses of interfaces replaced.
+fn steady_text(text: &str) -> String {
+    if text.parse::<jiff::Timestamp>().is_ok() {
+        return "[time]".to_owned();
+    }
+    let is_id = |text: &str| text.parse::<uuid::Uuid>().is_ok();
+    let is_address = |text: &str| {
+        text.split(':').count() == 6
+            && text
+                .split(':')
+                .all(|part| u8::from_str_radix(part, 16).is_ok())
+    };
+    let mut steady = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (length, shown) = if rest.get(..36).is_some_and(is_id) {
+            (36, "[id]")
+        } else if rest.get(..17).is_some_and(is_address) {
+            (17, "[mac]")
+        } else {
+            (first.len_utf8(), &rest[..first.len_utf8()])
+        };
+        steady.push_str(shown);
+        rest = &rest[length..];
+    }
+    steady
+}
