@@ -70,6 +70,11 @@ impl Broker {
         HostPolicy::load(&self.policy).map_err(no_policy)
     }
 
+    /// Those who want facts.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
     /// How guests run.
     pub(crate) fn acceleration(&self) -> &Acceleration {
         self.acceleration.get_or_init(host::acceleration)
@@ -103,6 +108,10 @@ impl Hypervisor for Broker {
 
     fn undefine(&self, vm: VmId) -> Result<()> {
         self.undefine_domain(vm)
+    }
+
+    fn erase(&self, definition: &Definition) -> Result<()> {
+        self.erase_remains(definition)
     }
 
     fn start(&self, vm: VmId) -> Result<()> {

@@ -7,7 +7,8 @@ use hv_model::{
     domain_xml::{METADATA_NAMESPACE, RenderHost, definition_from_metadata, render},
     hypervisor::{Definition, HypervisorError, HypervisorErrorKind, Result},
     id::VmId,
-    name::VmName,
+    name::{NameError, VmName},
+    vm::VmSpec,
 };
 use roxmltree::Document;
 
@@ -102,6 +103,46 @@ impl Broker {
                 .undefine(flags)
                 .explain(|| format!("VM {vm} can't be undefined")),
         )
+    }
+
+    /// libvirt deletes a VM's firmware variables and TPM only with the VM. So the VM is defined for
+    /// a moment, without its disks and its network, under a name that nobody else has.
+    pub(crate) fn erase_remains(&self, definition: &Definition) -> Result<()> {
+        let vm = definition.id;
+        let spec = &definition.spec;
+        if !definition.leaves_remains() {
+            return Ok(());
+        }
+        let libvirt = self.libvirt()?;
+        if look_for(&libvirt, vm)?.is_some() {
+            let message = format!("VM {vm} is defined, so nothing of it is erased");
+            return fail(HypervisorErrorKind::WrongState, message);
+        }
+        let name = vm.to_string().parse().map_err(|error: NameError| {
+            HypervisorError::new(HypervisorErrorKind::Internal, error.to_string())
+        })?;
+        let mut remains = VmSpec::new(name);
+        (remains.arch, remains.machine) = (spec.arch, spec.machine.clone());
+        (remains.firmware, remains.tpm) = (spec.firmware, spec.tpm);
+        let remains = Definition {
+            id: vm,
+            generation: 0,
+            spec: remains,
+            disks: Vec::new(),
+        };
+        self.hub().mute(vm);
+        let everything = UndefineFlags::MANAGED_SAVE | UndefineFlags::NVRAM | UndefineFlags::TPM;
+        let erased = self
+            .judge_and_define(&libvirt, &remains)
+            .and_then(|domain| {
+                domain
+                    .undefine(everything)
+                    .explain(|| format!("VM {vm} can't be erased"))
+            });
+        if erased.is_err() {
+            self.hub().unmute(vm);
+        }
+        erased
     }
 
     pub(crate) fn rename_domain(&self, vm: VmId, name: &VmName) -> Result<()> {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Facts: what libvirt tells, translated and handed to everyone who subscribed.
 
-use std::sync::{
-    Mutex, PoisonError,
-    mpsc::{Receiver, SyncSender, sync_channel},
+use std::{
+    collections::HashSet,
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
 };
 
 use hv_libvirt::{AgentState, Connection, DomainEvent, ErrorKind, Event};
@@ -27,6 +30,7 @@ pub(crate) struct Hub(Mutex<Subscribers>);
 struct Subscribers {
     senders: Vec<SyncSender<Fact>>,
     lost: Option<String>,
+    muted: HashSet<VmId>,
 }
 
 impl Hub {
@@ -42,6 +46,24 @@ impl Hub {
         receiver
     }
 
+    /// Says nothing of this VM until it is undefined: it is only there for a moment.
+    pub(crate) fn mute(&self, vm: VmId) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .muted
+            .insert(vm);
+    }
+
+    /// Says everything of this VM again.
+    pub(crate) fn unmute(&self, vm: VmId) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .muted
+            .remove(&vm);
+    }
+
     /// Hands a fact to everyone. Those who are too slow, or gone, hear no more.
     pub(crate) fn push(&self, fact: &Fact) {
         let mut hub = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,7 +71,13 @@ impl Hub {
             // While it stays lost, once is enough.
             Fact::Lost { .. } if hub.lost.is_some() => return,
             Fact::Lost { why } => hub.lost = Some(why.clone()),
-            Fact::Found => hub.lost = None,
+            Fact::Found => {
+                hub.lost = None;
+                // What they waited for may have been missed.
+                hub.muted.clear();
+            }
+            Fact::Undefined { id } if hub.muted.remove(id) => return,
+            Fact::Defined { id, .. } if hub.muted.contains(id) => return,
             _ => {}
         }
         hub.senders
@@ -173,6 +201,22 @@ mod tests {
         hub.push(&Fact::Found);
         assert_eq!(facts.try_recv(), Ok(Fact::Found));
         assert!(hub.subscribe().try_recv().is_err());
+    }
+
+    #[test]
+    fn a_vm_that_is_there_for_a_moment_is_not_told_of() {
+        let hub = Hub::default();
+        let facts = hub.subscribe();
+        let id = VmId::new(Uuid::from_u128(1));
+        hub.mute(id);
+        hub.push(&Fact::Defined {
+            id,
+            name: "x".into(),
+        });
+        hub.push(&Fact::Undefined { id });
+        assert!(facts.try_recv().is_err());
+        hub.push(&Fact::Undefined { id });
+        assert_eq!(facts.try_recv(), Ok(Fact::Undefined { id }));
     }
 
     #[test]

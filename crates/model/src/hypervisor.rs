@@ -21,7 +21,7 @@ use crate::{
     network::Network,
     size::Size,
     storage::{Pool, Volume, VolumeFormat, VolumeRef},
-    vm::{Limits, VmSpec, VmState},
+    vm::{Arch, Firmware, Limits, VmSpec, VmState},
 };
 
 /// What a call comes to.
@@ -52,8 +52,16 @@ pub trait Hypervisor: Send + Sync {
         self.define(definition)
     }
 
-    /// Forgets a VM's definition and saved memory, not its disks.
+    /// Forgets a VM's definition and saved memory. Its disks stay, and so do its firmware's
+    /// variables and its TPM, which may hold the keys to them.
     fn undefine(&self, vm: VmId) -> Result<()>;
+
+    /// Destroys what an undefined VM has left besides its disks: its firmware's variables and its
+    /// TPM. `definition` is what it was last.
+    fn erase(&self, definition: &Definition) -> Result<()> {
+        let _ = definition;
+        Ok(())
+    }
 
     /// Starts a VM, or restores it where its memory was saved.
     fn start(&self, vm: VmId) -> Result<()>;
@@ -140,6 +148,15 @@ pub struct Definition {
     pub spec: VmSpec,
     /// Its disks' volumes, in the order of the spec's disks.
     pub disks: Vec<PlacedDisk>,
+}
+
+impl Definition {
+    /// Whether it leaves something besides its disks once it is undefined: firmware's variables or
+    /// a TPM.
+    pub fn leaves_remains(&self) -> bool {
+        let spec = &self.spec;
+        spec.tpm.is_some() || spec.firmware != Firmware::Bios || spec.arch != Arch::X86_64
+    }
 }
 
 /// A disk of a spec with the volume that holds it.

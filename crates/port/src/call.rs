@@ -242,6 +242,7 @@ calls! {
     Long define(definition: &Definition);
     Long adopt(definition: &Definition);
     Long undefine(vm: VmId);
+    Long erase(definition: &Definition);
     Long start(vm: VmId);
     Brief shut_down(vm: VmId, way: GuestRequest);
     Brief reboot(vm: VmId, way: GuestRequest);

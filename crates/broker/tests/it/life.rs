@@ -2,7 +2,8 @@
 //! A VM's life, from an upload to its end.
 
 use hv_model::{
-    device::{DiskLimits, NicLimits},
+    device::{DiskLimits, NicLimits, Tpm},
+    domain_xml::nvram_path,
     host::Acceleration,
     hypervisor::{
         AgentLink, Fact, GuestRequest, Hypervisor, HypervisorErrorKind, LiveChange, NewVolume,
@@ -11,7 +12,7 @@ use hv_model::{
     network::NetworkMode,
     size::Size,
     storage::{PoolPurpose, VolumeFormat},
-    vm::{Limits, VmState},
+    vm::{Firmware, Limits, VmState},
 };
 
 use crate::{
@@ -293,5 +294,46 @@ fn volumes_are_made_copied_grown_and_never_shrunk() {
     assert_eq!(
         client.create_volume(&small).unwrap_err().kind,
         HypervisorErrorKind::Invalid
+    );
+}
+
+#[test]
+fn firmware_variables_and_a_tpm_survive_until_they_are_erased() {
+    if is_skipped() {
+        return;
+    }
+    let host = TestHost::start();
+    let client = &host.client;
+    let facts = client.subscribe().unwrap();
+    let mut secure = definition(1, "secure");
+    secure.spec.disks.clear();
+    secure.disks.clear();
+    secure.spec.firmware = Firmware::SecureBoot;
+    secure.spec.tpm = Some(Tpm::default());
+    let vm = secure.id;
+    client.define(&secure).unwrap();
+    client.start(vm).unwrap();
+    wait_for_state(&facts, vm, VmState::Running);
+    client.force_off(vm).unwrap();
+    wait_for_state(&facts, vm, VmState::Off);
+    let early = client.erase(&secure).unwrap_err();
+    assert_eq!(early.kind, HypervisorErrorKind::WrongState);
+
+    client.undefine(vm).unwrap();
+    wait_for(&facts, "it is gone", |fact| {
+        (*fact == Fact::Undefined { id: vm }).then_some(())
+    });
+    let variables = nvram_path(vm);
+    let tpm = format!("/var/lib/libvirt/swtpm/{vm}");
+    host.exec(&["test", "-s", &variables]);
+    host.exec(&["test", "-d", &tpm]);
+    client.erase(&secure).unwrap();
+    client.erase(&secure).unwrap();
+    host.exec(&["test", "!", "-e", &variables]);
+    host.exec(&["test", "!", "-e", &tpm]);
+    assert_eq!(
+        facts.recv().unwrap(),
+        Fact::Alive,
+        "its moment is not told of"
     );
 }

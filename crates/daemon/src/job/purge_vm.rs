@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use hv_model::{
     event::EventKind,
+    hypervisor::Definition,
     id::VmId,
     operation::{OperationKind, Target},
     problem::Problem,
@@ -73,6 +74,13 @@ impl Job for PurgeVm {
             if place == 0 {
                 context.finish_in_any_case();
             }
+        }
+        let definition = row.definition();
+        if let Some(definition) = definition.filter(Definition::leaves_remains) {
+            let step = Step::new("Erase its firmware's variables and its TPM");
+            context
+                .call(step, "erase", move |host| host.erase(&definition))
+                .await?;
         }
         Ok(Outcome::record(move |tx| {
             let Some(row) = tx.vm(vm)? else { return Ok(()) };
