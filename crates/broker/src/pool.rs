@@ -2,7 +2,7 @@
 //! The policy's pools: made where they are missing, and never anywhere else.
 
 use hv_guard::{HostPolicy, PoolRule, pool_of};
-use hv_libvirt::{Connection, ErrorKind, Pool as LibvirtPool, PoolState, Volume};
+use hv_libvirt::{Connection, ErrorKind, Pool as LibvirtPool, Volume};
 use hv_model::{
     hypervisor::{HypervisorErrorKind, Result},
     name::PoolName,
@@ -22,15 +22,14 @@ impl Broker {
         let mut pools = Vec::new();
         for rule in &policy.pools {
             let pool = ensure(&libvirt, rule)?;
-            let info = pool
-                .info()
-                .explain(|| format!("pool {} can't be looked at", rule.name))?;
+            let told = || format!("pool {} can't be looked at", rule.name);
+            let space = space(&pool, rule).explain(told)?;
             pools.push(Pool {
                 name: rule.name.clone(),
                 purpose: rule.purpose,
-                active: info.state == PoolState::Running,
-                capacity: Size::from_bytes(info.capacity),
-                available: Size::from_bytes(info.available),
+                active: pool.is_active().explain(told)?,
+                capacity: space.capacity,
+                available: space.available,
             });
         }
         Ok(pools)
@@ -82,6 +81,30 @@ pub(crate) fn refresh(pool: &LibvirtPool) -> Result<()> {
         Err(error) if error.kind == ErrorKind::Busy => Ok(()),
         other => other.explain(|| format!("pool {} can't be refreshed", pool.name())),
     }
+}
+
+/// How much a pool holds.
+pub(crate) struct Space {
+    capacity: Size,
+    /// How much more fits in.
+    pub(crate) available: Size,
+}
+
+/// How much a pool holds now. libvirt counts only what it changed itself since it last looked at
+/// every single volume, so the file system is asked.
+pub(crate) fn space(pool: &LibvirtPool, rule: &PoolRule) -> hv_libvirt::Result<Space> {
+    if let Ok(status) = rustix::fs::statvfs(&rule.path) {
+        let size = |blocks: u64| Size::from_bytes(blocks.saturating_mul(status.f_frsize));
+        return Ok(Space {
+            capacity: size(status.f_blocks),
+            available: size(status.f_bavail),
+        });
+    }
+    let info = pool.info()?;
+    Ok(Space {
+        capacity: Size::from_bytes(info.capacity),
+        available: Size::from_bytes(info.available),
+    })
 }
 
 /// The pool of a rule: defined, with its folder, and started.

@@ -11,7 +11,7 @@ use std::{
 use hv_guard::{
     HostPolicy,
     image::{self, Backing},
-    judge_resize, judge_upload, judge_volume,
+    judge_resize, judge_upload, judge_volume, pool_of,
 };
 use hv_libvirt::{Connection, ErrorKind, Pool as LibvirtPool, Resize, VolumeKind};
 use hv_model::{
@@ -126,12 +126,14 @@ impl Broker {
         let libvirt = own_connection(&self.libvirt()?)?;
         let pool = pool::of(&libvirt, &policy, &volume.pool)?;
         expect_free(&pool, volume)?;
-        let info = pool
-            .info()
-            .explain(|| format!("pool {} can't be looked at", volume.pool))?;
-        if info.available < length {
-            let (free, needed) = (Size::from_bytes(info.available), Size::from_bytes(length));
-            let (free, needed) = (free.rounded(), needed.rounded());
+        let rule = pool_of(&policy, &volume.pool).map_err(refused)?;
+        let space = pool::space(&pool, rule);
+        let space = space.explain(|| format!("pool {} can't be looked at", volume.pool))?;
+        if space.available.bytes() < length {
+            let (free, needed) = (
+                space.available.rounded(),
+                Size::from_bytes(length).rounded(),
+            );
             let message = format!(
                 "pool {} has {free} free; {volume} needs {needed}",
                 volume.pool

@@ -211,3 +211,27 @@ fn without_a_policy_that_can_be_trusted_nothing_is_made_or_started() {
     host.virsh(&["pool-define-as", "images", "dir", "--target", "/root"]);
     expect(HypervisorErrorKind::Refused, client.pools());
 }
+
+#[test]
+fn a_disk_that_fills_up_under_an_upload_is_told_and_leaves_nothing() {
+    if is_skipped() {
+        return;
+    }
+    let host = TestHost::start();
+    let client = &host.client;
+    client.pools().unwrap();
+    // Only inside the host, so that it can't be seen beforehand that the image will not fit.
+    let images = host.pools().join("images");
+    let images = images.to_str().unwrap();
+    host.exec(&["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", images]);
+    let large = host.folder().join("large");
+    fs::write(&large, vec![7; 4 << 20]).unwrap();
+    let full = upload(&host, &large, "large", VolumeFormat::Raw);
+    expect(HypervisorErrorKind::NoSpace, full);
+    assert!(
+        client
+            .volumes(&"images".parse().unwrap())
+            .unwrap()
+            .is_empty()
+    );
+}
