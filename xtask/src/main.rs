@@ -1,4 +1,45 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Regenerates and checks what is generated.
 
-fn main() {}
+mod api;
+mod generated;
+
+use std::{env, process::ExitCode};
+
+use generated::{Generated, Outcome};
+
+const USAGE: &str = "\
+Usage: ./dev gen [--check]
+
+Writes what is generated from the code: the API's description. With --check it writes nothing, and
+fails with the difference if something is not up to date.
+";
+
+/// Everything that is generated.
+fn everything() -> Outcome<Vec<Generated>> {
+    api::all()
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        ["gen"] => everything().and_then(|files| files.iter().try_for_each(Generated::write)),
+        ["gen", "--check"] => everything().and_then(|files| generated::check(&files)),
+        ["--help" | "-h"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

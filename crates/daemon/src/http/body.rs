@@ -59,7 +59,7 @@ impl<S: Sync, T: Document> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         let media_type = request.headers().get(header::CONTENT_TYPE).cloned();
         let text = collect(request).await?;
-        if text.is_empty()
+        if matches!(text.trim(), "" | "null")
             && let Some(value) = T::absent()
         {
             return Ok(Self(value));

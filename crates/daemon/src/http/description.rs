@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use hv_model::{
     hypervisor::Takeover,
     inventory::IfRunning,
+    plan::Plan,
     problem::{Problem, ProblemKind},
 };
 use utoipa::{
@@ -45,7 +46,7 @@ use super::{
         (name = "audit", description = "Who did what"),
         (name = "about", description = "The API itself"),
     ),
-    components(schemas(IfRunning, Problem, Takeover)),
+    components(schemas(IfRunning, Plan, Problem, Takeover)),
 )]
 struct Description;
 
@@ -117,6 +118,14 @@ fn change_headers() -> [Parameter; 2] {
 fn complete(path: &str, operation: &mut Operation) {
     let resource = path.split('/').nth(2).unwrap_or_default();
     let resource = resource.split('.').next().unwrap_or_default();
+    for response in operation.responses.responses.values_mut() {
+        // The form demands some.
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            "The answer.".clone_into(&mut response.description);
+        }
+    }
     let function = operation.operation_id.as_deref().unwrap_or_default();
     operation.operation_id = Some(format!("{resource}_{function}"));
     let problem = ContentBuilder::new()

@@ -19,6 +19,10 @@ use hv_model::{
     vm::VmState,
 };
 use serde::Deserialize;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{OneOfBuilder, Ref, RefOr, Schema},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -125,7 +129,7 @@ impl Caller {
 /// With `then: start` it is started, too. Whoever makes it owns it, unless the spec says who does.
 #[utoipa::path(post, path = "/v1/vms", tag = "vms", params(PlanQuery), request_body = CreateVm,
     responses(
-        (status = 200, body = Operation, description = "It is over; or the plan, for a dry run."),
+        (status = 200, body = OperationOrPlan, description = "It is over; or only planned."),
         (status = 202, body = Operation, description = "It is under way."),
     ))]
 async fn create(
@@ -175,7 +179,7 @@ async fn show(caller: Caller, key: Key, _: Query<NoParameters>) -> Answer {
     params(("vm" = String, Path, description = "Its name or id."), PlanQuery),
     request_body = ChangeVm,
     responses(
-        (status = 200, body = Operation, description = "It is over; or the plan, for a dry run."),
+        (status = 200, body = OperationOrPlan, description = "It is over; or only planned."),
         (status = 202, body = Operation, description = "It is under way."),
     ))]
 async fn change(
@@ -226,7 +230,7 @@ struct DeleteQuery {
 #[utoipa::path(delete, path = "/v1/vms/{vm}", tag = "vms",
     params(("vm" = String, Path, description = "Its name or id."), DeleteQuery),
     responses(
-        (status = 200, body = Operation, description = "It is over; or the plan, for a dry run."),
+        (status = 200, body = OperationOrPlan, description = "It is over; or only planned."),
         (status = 202, body = Operation, description = "It is under way."),
     ))]
 async fn delete(
@@ -262,6 +266,20 @@ async fn delete(
     .submit(request)
     .await
 }
+
+/// What a change that may only be planned comes to.
+struct OperationOrPlan;
+
+impl PartialSchema for OperationOrPlan {
+    fn schema() -> RefOr<Schema> {
+        OneOfBuilder::new()
+            .item(Ref::from_schema_name("Operation"))
+            .item(Ref::from_schema_name("Plan"))
+            .into()
+    }
+}
+
+impl ToSchema for OperationOrPlan {}
 
 fn plan(plan: Result<Plan, Problem>) -> Answer {
     Ok(JsonAnswer(plan?).into_response())

@@ -59,11 +59,11 @@ async fn act(
 }
 
 macro_rules! actions {
-    ($($(#[doc = $doc:literal])* $name:ident = $path:literal, $action:ident $(, $body:ident)?;)*) => {$(
+    ($($(#[doc = $doc:literal])* $name:ident = $path:literal, $action:ident $(, $body:ident in $sent:ty)?;)*) => {$(
         $(#[doc = $doc])*
         #[utoipa::path(post, path = $path, tag = "vms",
             params(("vm" = String, Path, description = "Its name or id."), ChangeQuery),
-            $(request_body = $body,)?
+            $(request_body = $sent,)?
             responses(
                 (status = 200, body = Operation, description = "It is over."),
                 (status = 202, body = Operation, description = "It is under way."),
@@ -96,13 +96,13 @@ actions! {
     ///
     /// First its agent is asked, then the power button is pressed. A guest that does not answer is
     /// left as it is, and the operation fails.
-    shut_down = "/v1/vms/{vm}/shut-down", VmShutDown, AskGuest;
+    shut_down = "/v1/vms/{vm}/shut-down", VmShutDown, AskGuest in Option<AskGuest>;
     /// Force a VM off
     ///
     /// As if its power were cut: what its guest has not written is lost.
     force_off = "/v1/vms/{vm}/force-off", VmForceOff;
     /// Ask a VM's guest to reboot
-    reboot = "/v1/vms/{vm}/reboot", VmReboot, AskGuest;
+    reboot = "/v1/vms/{vm}/reboot", VmReboot, AskGuest in Option<AskGuest>;
     /// Reset a VM
     ///
     /// As if its reset button were pressed: what its guest has not written is lost.
@@ -120,7 +120,7 @@ actions! {
     /// Give a VM another name
     ///
     /// The VM must be off.
-    rename = "/v1/vms/{vm}/rename", VmRename, RenameVm;
+    rename = "/v1/vms/{vm}/rename", VmRename, RenameVm in RenameVm;
     /// Take a VM out of the trash
     undelete = "/v1/vms/{vm}/undelete", VmUndelete;
     /// Destroy a VM in the trash, for good
