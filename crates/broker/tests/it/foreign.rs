@@ -121,6 +121,12 @@ fn what_a_spec_cannot_say_stands_in_the_way() {
     let details = client.details(&[id(2)]).unwrap().remove(0);
     let foreign = details.foreign.unwrap();
     assert_eq!(foreign.definition, None);
+    // Those that are not there are left out, also where many are asked for.
+    let many: Vec<_> = (0..20).map(id).collect();
+    assert_eq!(
+        client.details(&many).unwrap()[0].foreign,
+        Some(foreign.clone())
+    );
     let obstacles = foreign.obstacles.join("\n");
     for words in ["outside.qcow2 is not in a pool", "filesystem", "serial"] {
         assert!(obstacles.contains(words), "{words}: {obstacles}");
