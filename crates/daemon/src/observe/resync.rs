@@ -147,11 +147,6 @@ impl Observer {
             return Ok(());
         }
         tracing::warn!(count = missed.len(), "a resync found what no fact had told");
-        let count = u64::try_from(missed.len()).unwrap_or(u64::MAX);
-        self.0
-            .store
-            .inventory()
-            .note(|snapshot| snapshot.missed_facts += count);
         let subjects: Vec<Subject> = missed
             .iter()
             .map(|vm| Subject {
@@ -174,6 +169,11 @@ impl Observer {
                 Ok(())
             })
             .await?;
+        let count = u64::try_from(missed.len()).unwrap_or(u64::MAX);
+        self.0
+            .store
+            .inventory()
+            .note(|snapshot| snapshot.missed_facts += count);
         Ok(())
     }
 

@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn crashes_of_more_than_an_hour_ago_are_forgiven() {
         let mut managed = managed();
-        for _ in 0..CRASHES + 1 {
+        for _ in 0..=CRASHES {
             plan_restart(&mut managed, Timestamp::UNIX_EPOCH);
         }
         assert_eq!(managed.restart_at, None);

@@ -13,24 +13,15 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_start.sql")];
 
 /// Checks a database, and brings it up to date.
 pub(super) fn prepare(connection: &mut Connection, path: &Path, now: Timestamp) -> Result<()> {
-    let damaged = |why: String| StoreError::Damaged {
-        path: path.to_owned(),
-        why,
-    };
-    set_up(connection).map_err(|error| match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => damaged(error.to_string()),
-        _ => error.into(),
-    })?;
+    set_up(connection).map_err(|error| unusable(error, path))?;
     let verdict: String = connection
         .pragma_query_value(None, "quick_check", |row| row.get(0))
-        .map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-                damaged(error.to_string())
-            }
-            _ => error.into(),
-        })?;
+        .map_err(|error| unusable(error, path))?;
     if verdict != "ok" {
-        return Err(damaged(verdict));
+        return Err(StoreError::Damaged {
+            path: path.to_owned(),
+            why: verdict,
+        });
     }
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
@@ -59,6 +50,17 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path, now: Timestamp) 
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// Why this database can't be used.
+pub(super) fn unusable(error: rusqlite::Error, path: &Path) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StoreError::Damaged {
+            path: path.to_owned(),
+            why: error.to_string(),
+        },
+        _ => error.into(),
+    }
 }
 
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {

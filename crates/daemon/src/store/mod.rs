@@ -291,7 +291,9 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let opened = Connection::open_with_flags(path, flags)?;
     opened.busy_timeout(std::time::Duration::from_secs(5))?;
     // Half a megabyte for each connection is plenty for rows this small.
-    opened.pragma_update(None, "cache_size", -512)?;
+    opened
+        .pragma_update(None, "cache_size", -512)
+        .map_err(|error| migration::unusable(error, path))?;
     opened.set_prepared_statement_cache_capacity(32);
     Ok(opened)
 }

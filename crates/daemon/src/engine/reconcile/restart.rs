@@ -39,7 +39,6 @@ pub(in crate::engine) async fn restart_crashed(
             next = next.map_or(Some(due), |next| Some(next.min(due)));
             continue;
         }
-        patience.tried(vm, now);
         let begun = engine
             .0
             .store
@@ -52,7 +51,10 @@ pub(in crate::engine) async fn restart_crashed(
                 }
             }
             Ok(false) => {}
-            Err(error) => tracing::warn!(%vm, %error, "VM {vm} can't be started again"),
+            Err(error) => {
+                patience.tried(vm, now);
+                tracing::warn!(%vm, %error, "VM {vm} can't be started again");
+            }
         }
     }
     next

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What happens on the host without us is seen.
+
+use hv_model::{
+    event::EventKind,
+    hypervisor::{Definition, ForeignVm},
+    id::VmId,
+    inventory::{ChangeVm, Management},
+    problem::ProblemKind,
+    vm::{VmSpec, VmState},
+};
+use hvd::engine::JobRequest;
+use uuid::Uuid;
+
+use crate::world::World;
+
+const THEIRS: VmId = VmId::new(Uuid::from_u128(7));
+
+fn foreign(obstacles: &[&str]) -> ForeignVm {
+    let spec = VmSpec::new("theirs".parse().unwrap());
+    let definition = Definition {
+        id: THEIRS,
+        generation: 0,
+        spec,
+        disks: Vec::new(),
+    };
+    ForeignVm {
+        definition: Some(Box::new(definition)),
+        obstacles: obstacles
+            .iter()
+            .map(|&obstacle| obstacle.to_owned())
+            .collect(),
+    }
+}
+
+async fn with_theirs(obstacles: &[&str]) -> World {
+    let world = World::new().await;
+    world
+        .host
+        .define_elsewhere(THEIRS, "theirs", foreign(obstacles));
+    world.until(|known| known.vm("theirs").is_some()).await;
+    world
+}
+
+#[tokio::test]
+async fn a_vm_made_elsewhere_is_shown_started_and_not_changed() {
+    let world = with_theirs(&[]).await;
+    assert_eq!(world.vm("theirs").summary.managed, Management::Foreign);
+    world.done(JobRequest::VmStart(THEIRS)).await;
+    assert_eq!(world.vm("theirs").row.state, VmState::Running);
+    let change = Box::new(ChangeVm {
+        cpus: Some(2),
+        ..ChangeVm::default()
+    });
+    let problem = world
+        .submit(JobRequest::VmChange(THEIRS, change))
+        .await
+        .unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::ForeignVm);
+    assert_eq!(problem.commands, ["hv vm adopt theirs"]);
+}
+
+#[tokio::test]
+async fn it_is_ours_once_it_was_adopted() {
+    let world = with_theirs(&[]).await;
+    world.done(JobRequest::VmAdopt(THEIRS)).await;
+    let vm = world.vm("theirs");
+    assert_eq!(vm.summary.managed, Management::Managed);
+    assert_eq!(vm.summary.generation, 1);
+    let change = Box::new(ChangeVm {
+        cpus: Some(2),
+        ..ChangeVm::default()
+    });
+    world.done(JobRequest::VmChange(THEIRS, change)).await;
+}
+
+#[tokio::test]
+async fn what_stands_in_the_way_of_adopting_it_is_named() {
+    let world = with_theirs(&["disk vda is /srv/theirs.img, outside the managed pools"]).await;
+    let problem = world.submit(JobRequest::VmAdopt(THEIRS)).await.unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::CannotAdopt);
+    assert!(
+        problem.detail.contains("/srv/theirs.img"),
+        "{}",
+        problem.detail
+    );
+}
+
+#[tokio::test]
+async fn what_another_tool_does_to_our_vm_is_seen() {
+    let world = World::new().await.with_web().await;
+    let id = world.id("web");
+    world
+        .host
+        .change_elsewhere(id, VmState::Running, "booted")
+        .unwrap();
+    world
+        .until(|known| known.vm_by_id(id).unwrap().row.state == VmState::Running)
+        .await;
+    world
+        .host
+        .change_elsewhere(id, VmState::Off, "destroyed")
+        .unwrap();
+    world
+        .until(|known| known.vm_by_id(id).unwrap().row.state == VmState::Off)
+        .await;
+    world.host.rename_elsewhere(id, "www").unwrap();
+    world.until(|known| known.vm("www").is_some()).await;
+    assert_eq!(world.id("www"), id);
+}
+
+#[tokio::test]
+async fn a_vm_of_ours_that_was_removed_elsewhere_lies_in_the_trash() {
+    let world = World::new().await.with_web().await;
+    let id = world.id("web");
+    world.host.remove_elsewhere(id).unwrap();
+    world
+        .until(|known| known.vm_by_id(id).unwrap().row.is_trashed())
+        .await;
+    world.done(JobRequest::VmUndelete(id)).await;
+    assert_eq!(world.vm("web").row.state, VmState::Off);
+}
+
+#[tokio::test]
+async fn a_foreign_vm_that_was_removed_is_gone() {
+    let world = with_theirs(&[]).await;
+    world.host.remove_elsewhere(THEIRS).unwrap();
+    world.until(|known| known.vms.is_empty()).await;
+    let events = world.events(&[EventKind::VmRemoved]).await;
+    assert_eq!(events[0].subject.name, "theirs");
+}
+
+#[tokio::test]
+async fn a_missed_fact_is_found_within_a_minute_and_counted() {
+    let world = World::new().await.with_running_web().await;
+    let id = world.id("web");
+    world
+        .until(|known| known.vm_by_id(id).unwrap().row.agent.is_some())
+        .await;
+    world.host.set_faults(|faults| faults.facts_to_lose = 1);
+    world
+        .host
+        .change_elsewhere(id, VmState::Paused, "user")
+        .unwrap();
+    assert_eq!(world.vm("web").row.state, VmState::Running);
+    world
+        .pass_until(70, |known| {
+            known.vm_by_id(id).unwrap().row.state == VmState::Paused
+        })
+        .await;
+    world.until(|known| known.missed_facts == 1).await;
+    assert_eq!(
+        world.events(&[EventKind::ResyncDifference]).await[0]
+            .subject
+            .name,
+        "web"
+    );
+}
+
+#[tokio::test]
+async fn a_lost_host_is_told_of_and_found_again_with_what_was_missed() {
+    let world = World::new().await.with_running_web().await;
+    let id = world.id("web");
+    let seen = world.clock.now();
+    world.host.lose("libvirt stopped");
+    world.until(|known| !known.freshness.live).await;
+    let freshness = world.known().freshness.clone();
+    assert_eq!(freshness.why.unwrap(), "libvirt stopped");
+    assert_eq!(freshness.seen, Some(seen));
+    let problem = world.submit(JobRequest::VmForceOff(id)).await.unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::HostUnavailable);
+    assert_eq!(world.vm("web").row.state, VmState::Running);
+    world.host.set_faults(|faults| faults.facts_to_lose = 1);
+    world
+        .host
+        .change_elsewhere(id, VmState::Paused, "user")
+        .unwrap();
+    world.host.find();
+    world.until(|known| known.freshness.live).await;
+    assert_eq!(world.vm("web").row.state, VmState::Paused);
+    let told = world
+        .events(&[EventKind::HostLost, EventKind::HostFound])
+        .await;
+    assert_eq!(told.len(), 3, "found, lost, found");
+}
+
+#[tokio::test]
+async fn a_broker_that_restarts_is_connected_to_again() {
+    let world = World::new().await.with_web().await;
+    let id = world.id("web");
+    world.host.drop_subscribers();
+    world.until(|known| !known.freshness.live).await;
+    world.pass_until(10, |known| known.freshness.live).await;
+    world.done(JobRequest::VmStart(id)).await;
+}
+
+#[tokio::test]
+async fn a_vm_that_vanishes_under_a_job_fails_it_clearly() {
+    let world = World::new().await.with_web().await;
+    let id = world.id("web");
+    let failure = Some(("start", hv_model::hypervisor::HypervisorErrorKind::NotFound));
+    world
+        .host
+        .set_faults(|faults| faults.next_failure = failure);
+    let problem = world.failed(JobRequest::VmStart(id)).await;
+    assert_eq!(problem.kind, ProblemKind::Gone);
+}

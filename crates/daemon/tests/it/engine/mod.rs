@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The engine and the observer, told as stories.
+
+mod asking;
+mod crash;
+mod host;
+mod image;
+mod life_cycle;
+mod loss;
+mod start_with_host;
+mod trash;
