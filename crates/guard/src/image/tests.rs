@@ -130,33 +130,28 @@ fn an_image_with_a_data_file_points_elsewhere() {
 
 #[test]
 fn encrypted_images_are_refused() {
-    let secret = "secret,id=s,data=abc123";
-    for format in ["luks", "aes"] {
-        let options = format!("encrypt.format={format},encrypt.key-secret=s");
-        let fast = ",encrypt.iter-time=10";
-        let options = options + if format == "luks" { fast } else { "" };
-        let arguments = [
-            "create", "-q", "--object", secret, "-f", "qcow2", "-o", &options, "a", "1M",
-        ];
-        let refused = look(&make(&arguments), VolumeFormat::Qcow2);
+    let refused = |image: &[u8]| {
+        let refused = look(image, VolumeFormat::Qcow2);
         assert!(
             matches!(refused, Err(ImageRefusal::Unsupported(_))),
             "{refused:?}"
         );
-    }
-    let arguments = [
-        "create",
-        "-q",
-        "--object",
-        secret,
-        "-f",
-        "luks",
-        "-o",
-        "key-secret=s,iter-time=10",
-        "a",
-        "1M",
-    ];
-    let refused = look(&make(&arguments), VolumeFormat::Raw).unwrap_err();
+    };
+    let secret = "secret,id=s,data=abc123";
+    let options = "encrypt.format=aes,encrypt.key-secret=s";
+    refused(&make(&[
+        "create", "-q", "--object", secret, "-f", "qcow2", "-o", options, "a", "1M",
+    ]));
+    // For LUKS, QEMU measures the host's speed first, which takes long and fails on a busy one.
+    // Its header says 2, and points to the keys by an extension.
+    let mut luks = plain();
+    luks[35] = 2;
+    refused(&luks);
+    let mut luks = plain();
+    luks[112..116].copy_from_slice(&0x0537_be77_u32.to_be_bytes());
+    luks[116..120].copy_from_slice(&16_u32.to_be_bytes());
+    refused(&luks);
+    let refused = look(b"LUKS\xba\xbe\0\x01", VolumeFormat::Raw).unwrap_err();
     assert!(refused.to_string().contains("LUKS"), "{refused}");
 }
 
