@@ -11,7 +11,7 @@ readonly LICENCE='SPDX-License-Identifier: GPL-3.0-or-later'
 list_sources() {
     {
         git ls-files --cached --others --exclude-standard -- \
-            '*.rs' '*.sh' '*.py' '*.nix' '*.ts' '*.js' '*.css' '*.html' '*.sql' '*.rules' '*.xml'
+            '*.rs' '*.sh' '*.py' '*.nix' '*.ts' '*.js' '*.css' '*.html' '*.sql' '*.rules'
         git grep --untracked -lE '^#!' -- ':!*.md' ':!*.rs'
     } | sort -u | grep -vE '(^|/)(snapshots|golden|testdata)/' | while read -r file; do
         [[ ! -f $file ]] || echo "$file"
