@@ -22,7 +22,10 @@ pub(crate) struct Generated {
 impl Generated {
     /// The file at this path, with this text.
     pub(crate) fn new(path: impl Into<String>, text: String) -> Self {
-        Self { path: path.into(), text }
+        Self {
+            path: path.into(),
+            text,
+        }
     }
 
     /// Writes it, if that is not what is there.
@@ -47,7 +50,14 @@ impl Generated {
     fn show_difference(&self) -> Outcome<()> {
         let mut diff = Command::new("diff")
             .current_dir(root())
-            .args(["--unified=1", "--new-file", "--label", &self.path, "--label", "generated"])
+            .args([
+                "--unified=1",
+                "--new-file",
+                "--label",
+                &self.path,
+                "--label",
+                "generated",
+            ])
             .args([&self.path, "-"])
             .stdin(Stdio::piped())
             .spawn()?;

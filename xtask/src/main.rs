@@ -3,6 +3,7 @@
 
 mod api;
 mod generated;
+mod reference;
 
 use std::{env, process::ExitCode};
 
@@ -11,13 +12,14 @@ use generated::{Generated, Outcome};
 const USAGE: &str = "\
 Usage: ./dev gen [--check]
 
-Writes what is generated from the code: the API's description. With --check it writes nothing, and
-fails with the difference if something is not up to date.
+Writes what is generated from the code: the API's description, the command line's reference and
+its man pages. With --check it writes nothing, and fails with the difference if something is not up
+to date.
 ";
 
 /// Everything that is generated.
 fn everything() -> Outcome<Vec<Generated>> {
-    api::all()
+    Ok(api::all()?.into_iter().chain(reference::all()?).collect())
 }
 
 fn main() -> ExitCode {

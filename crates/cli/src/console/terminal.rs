@@ -30,7 +30,8 @@ impl RawTerminal {
         let before = tcgetattr(&terminal)?;
         let mut raw = before.clone();
         raw.make_raw();
-        tcsetattr(&terminal, OptionalActions::Flush, &raw)?;
+        // What was typed ahead is kept.
+        tcsetattr(&terminal, OptionalActions::Now, &raw)?;
         Ok(Some(Self { terminal, before }))
     }
 }

@@ -88,7 +88,7 @@ impl SpecFaults {
                 look.prose().saturating_sub(indent.len()).max(20),
             );
             let word = look.paint(Paint::Faint, &format!("{word}:"));
-            let advice = lines.join(&format!("\n{indent} "));
+            let advice = lines.join(&format!("\n{indent}"));
             page.extend(["  ", &word, " ", &advice, "\n"]);
         }
         page

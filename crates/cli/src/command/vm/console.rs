@@ -65,17 +65,17 @@ pub(super) async fn run(session: &Session, open: Open) -> Result<(), Failure> {
     let name = shown(&open.vm).into_owned();
     let has_keyboard = io::stdin().is_terminal();
     let key = has_keyboard.then_some(open.escape);
-    if has_keyboard {
-        let key = session
-            .error_look
-            .paint(Paint::Heading, &open.escape.to_string());
-        session.note(&format!(
-            "This is the console of {name}. {key} leaves it; Enter may wake it.\n"
-        ));
-    }
     let filter = (!open.raw).then(Filter::default);
     let end = {
         let _raw = RawTerminal::enter().map_err(Failure::local("cannot prepare the terminal"))?;
+        if has_keyboard {
+            let key = open.escape.to_string();
+            let key = session.error_look.paint(Paint::Heading, &key);
+            // A raw terminal goes to the line's start only when it is told.
+            session.note(&format!(
+                "This is the console of {name}. {key} leaves it; Enter may wake it.\r\n"
+            ));
+        }
         bridge(console, key, filter).await
     };
     let end = end.map_err(Failure::local(format!("the console of {name} broke off")))?;

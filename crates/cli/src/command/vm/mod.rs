@@ -98,7 +98,7 @@ pub(crate) enum VmCommand {
     ))]
     Save(power::Act),
     /// Change a VM; says what is done at once and what waits for the next boot.
-    #[command(after_help = examples!(
+    #[command(override_usage = "hv vm set [OPTIONS] <VM>", after_help = examples!(
         "hv vm set web --cpus 4 --memory 4GiB" => "change its size; nothing is restarted",
         "hv vm set web --add-tag prod --autostart 50,30s --dry-run" => "only say what it would do",
     ))]

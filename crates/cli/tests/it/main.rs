@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The program itself, against a daemon on a simulated host.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail at once, in its helping functions too"
+)]
+
+mod completion;
+mod console;
+mod help;
+mod image;
+mod life;
+mod refusal;
+mod stage;
+mod stale;
+mod terminal;
