@@ -12,7 +12,7 @@ fn when_libvirt_dies_the_product_says_so_and_finds_it_again_and_the_vm_runs_on()
     running_vm(&product, "web");
 
     host.libvirtd("kill");
-    wait_for("health to say it", || (!is_live(&product)).then_some(()));
+    wait_for("health to say it", || (!product.is_live()).then_some(()));
     let said = product.hv(&["vm", "list"]);
     assert!(
         said.stdout.contains("web"),
@@ -22,7 +22,7 @@ fn when_libvirt_dies_the_product_says_so_and_finds_it_again_and_the_vm_runs_on()
     product.hv(&["vm", "pause", "web"]).fails_with(6);
 
     host.libvirtd("start");
-    wait_for("health to be well", || is_live(&product).then_some(()));
+    wait_for("health to be well", || product.is_live().then_some(()));
     product.hv(&["vm", "pause", "web"]).ok();
     product.hv(&["vm", "resume", "web"]).ok();
 }
@@ -33,9 +33,9 @@ fn when_libvirt_hangs_the_product_says_so_and_recovers() {
     let product = Daemons::start(&host);
 
     host.libvirtd("freeze");
-    wait_for("health to say it", || (!is_live(&product)).then_some(()));
+    wait_for("health to say it", || (!product.is_live()).then_some(()));
     host.libvirtd("thaw");
-    wait_for("health to be well", || is_live(&product).then_some(()));
+    wait_for("health to be well", || product.is_live().then_some(()));
 }
 
 #[test]
@@ -45,15 +45,9 @@ fn what_happens_while_libvirt_is_not_heard_is_found_out() {
     running_vm(&product, "web");
 
     product.kill_broker();
-    wait_for("health to say it", || (!is_live(&product)).then_some(()));
+    wait_for("health to say it", || (!product.is_live()).then_some(()));
     host.virsh(&["destroy", "web"]);
     product.start_broker();
 
     product.wait_for_state("web", "off");
-}
-
-fn is_live(product: &Daemons) -> bool {
-    let health = product.hv(&["health", "--json"]);
-    let health: serde_json::Value = serde_json::from_str(&health.stdout).expect("health is JSON");
-    health["freshness"]["live"] == true
 }

@@ -83,9 +83,6 @@ impl Daemons {
         };
         daemons.start_broker();
         daemons.start_hvd();
-        wait_for("the host to be seen", || {
-            daemons.hv(&["host", "show"]).code.filter(|code| *code == 0)
-        });
         daemons
     }
 
@@ -94,11 +91,11 @@ impl Daemons {
         self.broker = Some(self.spawn("hv-broker", "broker.toml"));
     }
 
-    /// Starts hvd, and waits until it answers.
+    /// Starts hvd, and waits until it hears the host.
     pub fn start_hvd(&mut self) {
         self.launch_hvd();
-        wait_for("hvd to answer", || {
-            self.hv(&["op", "list"]).code.filter(|code| *code == 0)
+        wait_for("hvd to hear the host", || {
+            (self.hv(&[]).code == Some(0) && self.is_live()).then_some(())
         });
     }
 
@@ -152,6 +149,12 @@ impl Daemons {
     pub fn json(&self, arguments: &[&str]) -> Value {
         let text = self.hv(&[arguments, &["--json"]].concat()).ok();
         serde_json::from_str(&text).unwrap_or_else(|fault| panic!("{fault}: {text}"))
+    }
+
+    /// Whether the host is being listened to.
+    pub fn is_live(&self) -> bool {
+        let overview = self.json(&[]);
+        overview.pointer("/freshness/live") == Some(&Value::Bool(true))
     }
 
     /// hvd's socket.
