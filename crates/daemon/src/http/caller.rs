@@ -116,7 +116,13 @@ impl Caller {
             return Ok(decision);
         };
         let refusal = self.denied(action, resource, policy);
-        self.record(action, resource, decision).await?;
+        let may_record = *self.principal() != Principal::Anonymous
+            || self.api.denials().take(self.api.app().clock.now());
+        if may_record {
+            self.record(action, resource, decision).await?;
+        } else {
+            tracing::warn!(action = action.as_str(), %resource, "denied, too often to record");
+        }
         Err(refusal)
     }
 

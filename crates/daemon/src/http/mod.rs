@@ -11,6 +11,7 @@
 //! the other does not. Looks at VMs and the host are answered from memory. Every error is a
 //! problem of the catalogue, whoever noticed it.
 
+mod allowance;
 mod audit;
 mod body;
 mod caller;
@@ -40,11 +41,11 @@ mod version;
 mod vm;
 mod vm_action;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
 
-use self::stored_list::StoredList;
+use self::{allowance::Allowance, stored_list::StoredList};
 pub use self::{
     caller::{Peer, Transport},
     description::openapi,
@@ -63,6 +64,8 @@ struct Inner {
     app: App,
     /// The list of all VMs as it was last sent.
     vms: StoredList,
+    /// How many denials of those who cannot be known are written to the audit log.
+    denials: Allowance,
     /// Whether the daemon ends, so that streams without an end must.
     ending: Ending,
 }
@@ -73,6 +76,7 @@ impl Api {
         Self(Arc::new(Inner {
             app,
             vms: StoredList::default(),
+            denials: Allowance::new(60, Duration::from_secs(60)),
             ending,
         }))
     }
@@ -83,6 +87,10 @@ impl Api {
 
     fn vms(&self) -> &StoredList {
         &self.0.vms
+    }
+
+    fn denials(&self) -> &Allowance {
+        &self.0.denials
     }
 
     fn ending(&self) -> Ending {

@@ -69,7 +69,8 @@ struct VmQuery {
 impl VmQuery {
     fn fits(&self, vm: &VmRecord) -> bool {
         let summary = &vm.summary;
-        (self.trash == Flag::Yes) == vm.row.is_trashed()
+        let in_trash = self.trash == Flag::Yes || self.state == Some(VmState::Trashed);
+        in_trash == vm.row.is_trashed()
             && self.state.is_none_or(|state| state == summary.state)
             && self
                 .tag

@@ -174,6 +174,19 @@ async fn who_comes_over_tcp_may_look_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn who_cannot_be_known_cannot_fill_the_audit_log() {
+    let daemon = Daemon::start().await;
+    daemon.vm("web").await;
+    for _ in 0..100 {
+        let request = Request::post("/v1/vms/web/start").header(header::HOST, "localhost");
+        let answer = send(&daemon, anonymous(), request, "").await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    }
+    let log = daemon.get("/v1/audit?limit=1000").await.json();
+    assert_eq!(log["items"].as_array().unwrap().len(), 1 + 60);
+}
+
+#[tokio::test]
 async fn a_web_page_of_somebody_else_is_refused() {
     let daemon = Daemon::start().await;
     let from = |host: &str, origin: Option<&str>| {

@@ -326,6 +326,7 @@ async fn a_deleted_vm_lies_in_the_trash_until_it_is_taken_back_or_purged() {
     let trash = daemon.get("/v1/vms?trash=true").await.json();
     assert_eq!(trash["items"][0]["name"], "web");
     assert!(trash["items"][0]["purged_after"].is_string());
+    assert_eq!(daemon.get("/v1/vms?state=trashed").await.json(), trash);
     for (action, left) in [("undelete", 1), ("", 0), ("purge", 0)] {
         let answer = match action {
             "" => daemon.ask("DELETE", "/v1/vms/web?wait=60s", None).await,
