@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -174,7 +174,12 @@ fn lock(folder: &Path) -> Result<OwnedFd, Failure> {
         path: path.to_owned(),
         source,
     };
-    fs::create_dir_all(folder).map_err(|source| broken(folder, source))?;
+    // What VMs are told at their first boot may be secret.
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|source| broken(folder, source))?;
     let path = folder.join("hvd.lock");
     let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)

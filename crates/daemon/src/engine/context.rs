@@ -129,6 +129,11 @@ impl Context {
         &self.row.operation
     }
 
+    /// Its place in the order in which operations were asked for.
+    pub(crate) const fn sequence(&self) -> u64 {
+        self.row.sequence
+    }
+
     /// Whether an earlier run of the daemon began it already.
     pub(crate) const fn is_repeated(&self) -> bool {
         self.row.attempts > 1

@@ -198,6 +198,18 @@ impl Engine {
             .ok_or_else(|| check::no_operation(id))
     }
 
+    /// Waits until somebody asks an operation to stop, or it is over.
+    pub async fn until_stopped(&self, id: OperationId) {
+        let told = self.queue().told(id);
+        if let Some((mut cancelled, mut over)) = told {
+            // If nobody can tell any more, it is over, too.
+            tokio::select! {
+                _ = cancelled.wait_for(|cancelled| *cancelled) => {}
+                _ = over.wait_for(|over| *over) => {}
+            }
+        }
+    }
+
     /// Asks for something on the daemon's own behalf.
     async fn submit_own(&self, request: JobRequest) -> Result<Operation, Problem> {
         let decision = Decision::Allow {
@@ -301,10 +313,7 @@ fn cancel(
     let mut row = tx.operation(id)?.ok_or_else(|| check::no_operation(id))?;
     let operation = &row.operation;
     if operation.state.is_final() {
-        let detail = format!(
-            "The operation {id} is over ({}).",
-            operation.state.as_str()
-        );
+        let detail = format!("The operation {id} is over ({}).", operation.state.as_str());
         return Err(Problem::new(ProblemKind::NotCancellable, detail).into());
     }
     let on = format!("operation/{id}");

@@ -115,6 +115,16 @@ impl Queue {
             .map(|entry| entry.over.subscribe())
     }
 
+    /// What tells that an operation is to stop, and what tells that it is over; `None`, if it is
+    /// not in the queue.
+    pub(super) fn told(
+        &self,
+        id: OperationId,
+    ) -> Option<(watch::Receiver<bool>, watch::Receiver<bool>)> {
+        let entry = self.entries.iter().find(|entry| entry.id == id)?;
+        Some((entry.cancelled.subscribe(), entry.over.subscribe()))
+    }
+
     /// Gives nobody a turn any more.
     pub(super) const fn end(&mut self) {
         self.ended = true;

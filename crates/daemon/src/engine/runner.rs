@@ -132,11 +132,9 @@ async fn attempt(
 async fn run_job(context: &mut Context) -> Result<Outcome, Stop> {
     let job = AnyJob::of(context.operation())?;
     let was_running = context.row.operation.state == OperationState::Running;
-    if !was_running {
-        context.until_host_is_there(Wait::OrCancelled).await?;
-    }
     if was_running {
         // Whatever comes next begins from where the operation itself began.
+        context.until_host_is_there(Wait::InAnyCase).await?;
         context.undo_all().await?;
         if *context.cancelled.borrow() {
             return Err(Stop::Cancelled);
@@ -146,6 +144,7 @@ async fn run_job(context: &mut Context) -> Result<Outcome, Stop> {
             return Err(Problem::new(ProblemKind::Interrupted, detail).into());
         }
     }
+    context.until_host_is_there(Wait::OrCancelled).await?;
     if *context.cancelled.borrow() {
         return Err(Stop::Cancelled);
     }

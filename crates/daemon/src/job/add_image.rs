@@ -78,6 +78,12 @@ impl Job for AddImage {
                 host.upload_image(&target, format, length, body)
             })
             .await;
+        // Bytes that come no more, since somebody asked for that, are no fault of theirs.
+        tokio::select! {
+            biased;
+            () = context.until_cancelled() => return Err(Stop::Cancelled),
+            () = std::future::ready(()) => {}
+        }
         let sent = upload
             .digest
             .await

@@ -44,8 +44,8 @@ pub(super) fn patience(ask: &AskGuest) -> Result<Duration, Problem> {
     Err(Problem::new(ProblemKind::BadRequest, detail))
 }
 
-/// Asks a guest through its agent and, where that brings nothing in half of the time, by the power
-/// button.
+/// Asks a guest through its agent, as soon as that answers, and by the power button: at once where
+/// no agent answers, and again where nothing came of it in half of the time.
 pub(super) async fn ask(
     context: &mut Context,
     row: &VmRow,
@@ -54,21 +54,30 @@ pub(super) async fn ask(
     is_done: impl Fn(&Snapshot) -> bool + Send + Sync,
 ) -> Result<Answer, Stop> {
     let half = time / 2;
-    let first = match row.agent {
-        Some(AgentLink::Connected) => GuestRequest::Agent,
-        _ => GuestRequest::Acpi,
+    let vm = row.id;
+    let answers = move |known: &Snapshot| {
+        let record = known.vm_by_id(vm);
+        record.is_some_and(|record| record.row.agent == Some(AgentLink::Connected))
     };
-    if asked(context, row, question, first).await? == Answer::Done
-        && wait(context, Duration::ZERO, half, time, &is_done).await? == Answer::Done
+    let mut waited = Duration::ZERO;
+    if row.agent != Some(AgentLink::Connected) {
+        // A guest that is still booting misses the press; its agent will tell when it is there.
+        asked(context, row, question, GuestRequest::Acpi).await?;
+        let stirs = |known: &Snapshot| is_done(known) || answers(known);
+        waited = wait(context, waited, half, time, &stirs).await?;
+    }
+    if !is_done(&context.snapshot())
+        && answers(&context.snapshot())
+        && asked(context, row, question, GuestRequest::Agent).await? == Answer::Done
     {
-        return Ok(Answer::Done);
+        waited = wait(context, waited, half, time, &is_done).await?;
     }
     if is_done(&context.snapshot()) {
         return Ok(Answer::Done);
     }
-    // A guest that was still booting may have missed the first press.
     asked(context, row, question, GuestRequest::Acpi).await?;
-    wait(context, half, time, time, &is_done).await
+    wait(context, waited, time, time, &is_done).await?;
+    Ok(if is_done(&context.snapshot()) { Answer::Done } else { Answer::Nothing })
 }
 
 /// Asks once. A guest that can't be asked this way is no failure yet.
@@ -99,29 +108,25 @@ async fn asked(
     }
 }
 
-/// Waits from one time to another, telling how much of all the time is over.
+/// Waits from one time to another, or until something holds, telling how much of all the time is
+/// over. Returns how much is, rounded down to when it was last told.
 async fn wait(
     context: &mut Context,
     from: Duration,
     until: Duration,
     whole: Duration,
-    is_done: &(impl Fn(&Snapshot) -> bool + Send + Sync),
-) -> Result<Answer, Stop> {
+    holds: &(impl Fn(&Snapshot) -> bool + Send + Sync),
+) -> Result<Duration, Stop> {
     let mut waited = from;
     while waited < until {
         let part = TELL_EVERY.min(until.saturating_sub(waited));
-        if context.wait_until(part, is_done).await? {
-            return Ok(Answer::Done);
+        if context.wait_until(part, holds).await? {
+            break;
         }
         waited += part;
         let (done, total) = (waited.as_secs(), whole.as_secs());
-        context
-            .progress(Progress {
-                done,
-                total,
-                unit: ProgressUnit::Seconds,
-            })
-            .await?;
+        let unit = ProgressUnit::Seconds;
+        context.progress(Progress { done, total, unit }).await?;
     }
-    Ok(Answer::Nothing)
+    Ok(waited)
 }

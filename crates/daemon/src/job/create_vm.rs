@@ -121,12 +121,12 @@ impl CreateVm {
     /// Looks whether the VM can be made, and how.
     async fn prepare(&self, context: &Context) -> Result<(VmSpec, Vec<Plan>), Stop> {
         let wanted = &self.request.spec;
-        let (name, own) = (wanted.name.clone(), context.operation().id);
+        let (name, own) = (wanted.name.clone(), context.sequence());
         let (images, taken) = context
             .store()
             .read(move |tx| {
                 let mut others = tx.unfinished_operations()?;
-                others.retain(|row| row.operation.id < own);
+                others.retain(|row| row.sequence < own);
                 let others: Vec<_> = others.into_iter().map(|row| row.operation).collect();
                 check::name_is_free(tx, &others, &name, None)?;
                 Ok((tx.images()?, addresses(&tx.vms()?)))

@@ -59,7 +59,9 @@ impl Job for DeleteVm {
         }
         let definition = row.definition().ok_or_else(|| context.gone())?;
         let step = Step::new(format!("Undefine {name}, and keep its disks"))
-            .command(format!("virsh undefine {name} --managed-save --keep-nvram --keep-tpm"))
+            .command(format!(
+                "virsh undefine {name} --managed-save --keep-nvram --keep-tpm"
+            ))
             .undo(Undo::Define(Box::new(definition)));
         context
             .call(step, "undefine", move |host| host.undefine(vm))

@@ -37,12 +37,12 @@ impl Job for RenameVm {
         let row = context.vm(vm).await?;
         check::may_be_asked(&row, OperationKind::VmRename)?;
         check::state_fits(&row, OperationKind::VmRename)?;
-        let (wanted, own) = (name.clone(), context.operation().id);
+        let (wanted, own) = (name.clone(), context.sequence());
         context
             .store()
             .read(move |tx| {
                 let mut others = tx.unfinished_operations()?;
-                others.retain(|row| row.operation.id < own);
+                others.retain(|row| row.sequence < own);
                 let others: Vec<_> = others.into_iter().map(|row| row.operation).collect();
                 Ok(check::name_is_free(tx, &others, &wanted, Some(vm))?)
             })

@@ -308,6 +308,7 @@ impl Observer {
 
     /// The host is not listened to any more.
     async fn lost(&self, why: String, seen: Option<Timestamp>) -> Result<()> {
+        let why = sentence(&why);
         let inventory = self.0.store.inventory();
         let before = inventory.snapshot();
         if before.freshness.why.as_ref() != Some(&why) {
@@ -375,6 +376,18 @@ impl Observer {
     }
 }
 
+/// A reason as a sentence that stands by itself. libvirt is never written with a capital letter.
+fn sentence(why: &str) -> String {
+    let why = why.trim_end_matches('.');
+    let mut characters = why.chars();
+    match characters.next() {
+        Some(first) if !why.starts_with("libvirt") => {
+            format!("{}{}.", first.to_uppercase(), characters.as_str())
+        }
+        _ => format!("{why}."),
+    }
+}
+
 /// Passes facts on from a thread that may block.
 fn relay(facts: Receiver<Fact>) -> Result<mpsc::Receiver<Fact>> {
     let (sender, receiver) = mpsc::channel(BATCH);
@@ -390,4 +403,15 @@ fn relay(facts: Receiver<Fact>) -> Result<mpsc::Receiver<Fact>> {
         .spawn(work)
         .map(|_| receiver)
         .map_err(|error| Stopped::Lost(format!("A thread for facts can't start: {error}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sentence;
+
+    #[test]
+    fn a_reason_stands_by_itself() {
+        assert_eq!(sentence("the broker is gone"), "The broker is gone.");
+        assert_eq!(sentence("libvirtd stopped."), "libvirtd stopped.");
+    }
 }

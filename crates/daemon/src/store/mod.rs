@@ -264,6 +264,8 @@ impl Store {
     /// Refuses every write from now on, as the daemon ends. What was kept stays.
     pub fn end(&self) {
         self.0.ended.store(true, Ordering::SeqCst);
+        // Whoever waits for news looks whether there will be any.
+        self.0.inventory.note(|_| {});
     }
 
     /// Whether writes are refused, since the daemon ends.

@@ -165,7 +165,7 @@ async fn a_lost_host_is_told_of_and_found_again_with_what_was_missed() {
     world.host.lose("libvirt stopped");
     world.until(|known| !known.freshness.live).await;
     let freshness = world.known().freshness.clone();
-    assert_eq!(freshness.why.unwrap(), "libvirt stopped");
+    assert_eq!(freshness.why.unwrap(), "libvirt stopped.");
     assert_eq!(freshness.seen, Some(seen));
     let problem = world.submit(JobRequest::VmForceOff(id)).await.unwrap_err();
     assert_eq!(problem.kind, ProblemKind::HostUnavailable);
