@@ -142,7 +142,8 @@ async fn add(
     if operation.state.is_final() {
         return accepted(&api, operation, None).await;
     }
-    upload.pass_on(request.into_body(), length).await;
+    let stopped = api.app().engine.until_stopped(operation.id);
+    upload.pass_on(request.into_body(), length, stopped).await;
     accepted(&api, operation, query.wait).await
 }
 

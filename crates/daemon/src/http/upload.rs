@@ -17,7 +17,11 @@ use std::{
 use axum::body::Body;
 use http_body_util::BodyExt;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
-use tokio::{io::AsyncWriteExt, net::unix::pipe::Sender, sync::oneshot};
+use tokio::{
+    io::{AsyncWriteExt, Interest},
+    net::unix::pipe::Sender,
+    sync::oneshot,
+};
 
 use crate::engine;
 
@@ -61,9 +65,20 @@ impl Upload {
         ))
     }
 
-    /// Passes a body of this length on, and tells the job how it ended.
-    pub(super) async fn pass_on(mut self, body: Body, length: u64) {
-        let told = match self.copy(body, length).await {
+    /// Passes a body of this length on, and tells the job how it ended. It ends early when the job
+    /// takes no more or is asked to stop.
+    pub(super) async fn pass_on(
+        mut self,
+        body: Body,
+        length: u64,
+        stopped: impl Future<Output = ()>,
+    ) {
+        let passed = tokio::select! {
+            biased;
+            () = stopped => Err(Broken::NotWanted),
+            passed = self.copy(body, length) => passed,
+        };
+        let told = match passed {
             Ok(digest) => Ok(digest),
             Err(Broken::Off(why)) => Err(why),
             Err(Broken::NotWanted) => return,
@@ -76,12 +91,14 @@ impl Upload {
         let mut hasher = blake3::Hasher::new();
         let mut arrived = 0_u64;
         loop {
-            let Ok(frame) = tokio::time::timeout(IDLE, body.frame()).await else {
-                let seconds = IDLE.as_secs();
-                return Err(Broken::Off(format!(
-                    "nothing arrived for {seconds} seconds"
-                )));
+            let frame = tokio::select! {
+                // A reader that is gone is noticed even while the sender sends nothing.
+                _ = self.pipe.ready(Interest::ERROR) => return Err(Broken::NotWanted),
+                frame = tokio::time::timeout(IDLE, body.frame()) => frame,
             };
+            let frame = frame.map_err(|_| {
+                Broken::Off(format!("nothing arrived for {} seconds", IDLE.as_secs()))
+            })?;
             let Some(frame) = frame else { break };
             let frame = frame.map_err(|error| Broken::Off(format!("the sender left: {error}")))?;
             let Ok(piece) = frame.into_data() else {
@@ -103,7 +120,7 @@ impl Upload {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, io::Read};
+    use std::{fs::File, future::pending, io::Read};
 
     use super::*;
 
@@ -117,7 +134,7 @@ mod tests {
             read
         });
         upload
-            .pass_on(Body::from(bytes.clone()), bytes.len() as u64)
+            .pass_on(Body::from(bytes.clone()), bytes.len() as u64, pending())
             .await;
         assert_eq!(
             job.digest.await.unwrap(),
@@ -129,7 +146,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_breaks_off_is_told_as_such() {
         let (upload, job) = Upload::open().unwrap();
-        upload.pass_on(Body::from("abc"), 4).await;
+        upload.pass_on(Body::from("abc"), 4, pending()).await;
         assert_eq!(
             job.digest.await.unwrap(),
             Err("3 of 4 bytes arrived".to_owned())
@@ -140,7 +157,26 @@ mod tests {
     async fn a_job_that_takes_no_more_ends_the_upload() {
         let (upload, job) = Upload::open().unwrap();
         drop(job.body);
-        upload.pass_on(Body::from(vec![0; 4 << 20]), 4 << 20).await;
+        upload
+            .pass_on(Body::from(vec![0; 4 << 20]), 4 << 20, pending())
+            .await;
+        assert!(job.digest.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_is_gone_is_noticed_while_the_sender_sends_nothing() {
+        let (upload, job) = Upload::open().unwrap();
+        drop(job.body);
+        let silent = Body::from_stream(futures_util::stream::pending::<io::Result<bytes::Bytes>>());
+        upload.pass_on(silent, 1, pending()).await;
+        assert!(job.digest.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_upload_ends_when_it_is_asked_to_stop() {
+        let (upload, job) = Upload::open().unwrap();
+        let silent = Body::from_stream(futures_util::stream::pending::<io::Result<bytes::Bytes>>());
+        upload.pass_on(silent, 1, async {}).await;
         assert!(job.digest.await.is_err());
     }
 }

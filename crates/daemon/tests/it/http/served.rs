@@ -235,6 +235,36 @@ async fn a_file_that_is_shorter_than_said_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn an_image_that_is_being_sent_can_be_cancelled() {
+    let served = Served::start().await;
+    let (mut file, source) = tokio::io::duplex(1 << 20);
+    file.write_all(&[7; 4096]).await.unwrap();
+    let client = served.client.clone();
+    let adding = tokio::spawn(async move {
+        let (name, options) = ("debian".parse().unwrap(), patiently());
+        let added = client.add_image(&name, VolumeFormat::Raw, 8192, source, |_| {}, &options);
+        added.await
+    });
+    let mut events = served.client.events(Some(0), &EventFilter::default());
+    let id = loop {
+        let event = events.next().await.unwrap();
+        if event.kind == EventKind::OperationChanged && event.data["step"].is_string() {
+            break event.subject.id.parse().unwrap();
+        }
+    };
+    let cancelled = served.client.cancel(id, &patiently()).await.unwrap();
+    assert_eq!(
+        cancelled.state,
+        OperationState::Cancelled,
+        "{:?}",
+        cancelled.problem
+    );
+    assert_eq!(adding.await.unwrap().unwrap(), cancelled);
+    assert_eq!(served.daemon.host.all_volumes(), []);
+    drop(file);
+}
+
+#[tokio::test]
 async fn an_operation_is_followed_to_its_end() {
     let served = Served::start().await;
     let options = ChangeOptions::default();
