@@ -83,7 +83,8 @@ normalise() {
             s/ $//'
 }
 
-make_pattern() { sed 's/[][*?\\]/\\&/g; s/…/*/g'; }
+# A line that is `…` alone stands for any number of lines, none included.
+make_pattern() { sed 's/[][*?\\]/\\&/g; s/…/*/g' | sed -z 's/\n\*\(\n\|$\)/*/g'; }
 
 trap end_run EXIT
 [[ -n $(list_blocks) ]] || fail "README.md has no tour"
