@@ -31,7 +31,6 @@ impl PrivateHost {
         let mut holder = script()
             .arg("hold")
             .arg(&state)
-            .env("HOST_GROUP", "e2e")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

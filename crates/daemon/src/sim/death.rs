@@ -5,21 +5,21 @@
 //! passed through [`Death::passes`]. From the chosen point on nothing passes any more, as if the
 //! process were gone, until [`Death::revive`].
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::watch;
 
 /// Counts points, and lets nothing happen from the chosen one on.
 #[derive(Debug, Default)]
 pub struct Death {
     /// Points still to be passed, plus one; 0 means that death is not due.
     due: AtomicU64,
-    dead: AtomicBool,
-    passed: AtomicU64,
+    dead: watch::Sender<bool>,
 }
 
 impl Death {
     /// Death comes once so many more points have been passed.
     pub fn schedule(&self, points: u64) {
-        self.passed.store(0, Ordering::SeqCst);
         self.due.store(points.saturating_add(1), Ordering::SeqCst);
     }
 
@@ -28,14 +28,13 @@ impl Death {
         if self.is_dead() {
             return false;
         }
-        self.passed.fetch_add(1, Ordering::SeqCst);
         let one_less = |due: u64| due.checked_sub(1);
         match self
             .due
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
         {
             Ok(1) => {
-                self.dead.store(true, Ordering::SeqCst);
+                self.dead.send_replace(true);
                 false
             }
             Ok(_) | Err(_) => true,
@@ -44,18 +43,19 @@ impl Death {
 
     /// Whether nothing passes any more.
     pub fn is_dead(&self) -> bool {
-        self.dead.load(Ordering::SeqCst)
+        *self.dead.borrow()
     }
 
-    /// How many points were passed since death was scheduled.
-    pub fn passed(&self) -> u64 {
-        self.passed.load(Ordering::SeqCst)
+    /// Waits for death.
+    pub async fn comes(&self) {
+        // The sender is here, so that waiting cannot fail.
+        let _ = self.dead.subscribe().wait_for(|dead| *dead).await;
     }
 
     /// Everything passes again, and death is not due.
     pub fn revive(&self) {
         self.due.store(0, Ordering::SeqCst);
-        self.dead.store(false, Ordering::SeqCst);
+        self.dead.send_replace(false);
     }
 }
 
