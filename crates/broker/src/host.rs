@@ -43,9 +43,16 @@ impl Broker {
         let node = libvirt.node_info().explain(tried)?;
         let capabilities = libvirt.capabilities().explain(tried)?;
         let hypervisor = libvirt.hypervisor_version().explain(tried)?;
-        let available = match file_value("/proc/meminfo", "MemAvailable") {
-            Some(text) => kibibytes(&text),
-            None => Some(libvirt.free_memory().explain(tried)?),
+        // The kernel's own figures: libvirt counts only what its NUMA nodes had at boot.
+        let figure = |name| {
+            file_value("/proc/meminfo", name)
+                .as_deref()
+                .and_then(kibibytes)
+        };
+        let memory = figure("MemTotal").unwrap_or(node.memory);
+        let available = match figure("MemAvailable") {
+            Some(available) => available,
+            None => libvirt.free_memory().explain(tried)?,
         };
         Ok(Host {
             hostname: libvirt.hostname().explain(tried)?,
@@ -53,8 +60,8 @@ impl Broker {
             arch: arch_named(&node.model).unwrap_or_default(),
             cpu_model: file_value("/proc/cpuinfo", "model name").unwrap_or(node.model),
             cpus: node.cpus,
-            memory: Size::from_bytes(node.memory),
-            memory_available: Size::from_bytes(available.unwrap_or_default()),
+            memory: Size::from_bytes(memory),
+            memory_available: Size::from_bytes(available),
             libvirt_version: libvirt.libvirt_version().explain(tried)?.to_string(),
             qemu_version: hypervisor.to_string(),
             guest_archs: guest_archs(&capabilities),

@@ -403,7 +403,10 @@ pub struct HypervisorError {
 impl HypervisorError {
     /// A failure of this kind.
     pub fn new(kind: HypervisorErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 }
 

@@ -133,7 +133,9 @@ pub struct AskGuest {
 
 impl Default for AskGuest {
     fn default() -> Self {
-        Self { timeout_seconds: 90 }
+        Self {
+            timeout_seconds: 90,
+        }
     }
 }
 

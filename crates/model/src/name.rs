@@ -28,13 +28,18 @@ pub struct NameError {
 
 fn check(text: &str, what: &'static str) -> Result<(), NameError> {
     let mut characters = text.chars();
-    let starts_well = characters.next().is_some_and(|first| first.is_ascii_alphanumeric());
+    let starts_well = characters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphanumeric());
     let goes_on_well =
         characters.all(|other| other.is_ascii_alphanumeric() || matches!(other, '.' | '_' | '-'));
     if starts_well && goes_on_well && text.len() <= MAX_LENGTH {
         Ok(())
     } else {
-        Err(NameError { what, value: text.chars().take(MAX_LENGTH + 1).collect() })
+        Err(NameError {
+            what,
+            value: text.chars().take(MAX_LENGTH + 1).collect(),
+        })
     }
 }
 
@@ -127,12 +132,25 @@ mod tests {
 
     #[test]
     fn a_plain_name_is_taken_as_it_is() {
-        assert_eq!("web-01.prod_a".parse::<VmName>().unwrap().as_str(), "web-01.prod_a");
+        assert_eq!(
+            "web-01.prod_a".parse::<VmName>().unwrap().as_str(),
+            "web-01.prod_a"
+        );
     }
 
     #[test]
     fn names_that_could_be_an_option_a_path_or_nothing_are_refused() {
-        for bad in ["", "-rf", ".hidden", "../x", "a/b", "a b", "a\n", "naïve", &"x".repeat(64)] {
+        for bad in [
+            "",
+            "-rf",
+            ".hidden",
+            "../x",
+            "a/b",
+            "a b",
+            "a\n",
+            "naïve",
+            &"x".repeat(64),
+        ] {
             assert!(bad.parse::<VmName>().is_err(), "{bad:?}");
         }
     }

@@ -16,6 +16,9 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// A list that fits on one page.
     pub const fn whole(items: Vec<T>) -> Self {
-        Self { items, next_page: None }
+        Self {
+            items,
+            next_page: None,
+        }
     }
 }

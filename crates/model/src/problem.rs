@@ -204,7 +204,10 @@ catalogue! {
 impl ProblemKind {
     /// The kind with this slug.
     pub fn from_slug(slug: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.entry().slug == slug)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|kind| kind.entry().slug == slug)
     }
 }
 

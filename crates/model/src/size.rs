@@ -61,8 +61,11 @@ impl Size {
 
     /// Rounded to one decimal in a fitting binary unit, for people: `19.5 GiB`.
     pub fn rounded(self) -> String {
-        let (unit, factor) =
-            UNITS.into_iter().take(5).find(|(_, factor)| self.0 >= *factor).unwrap_or(("B", 1));
+        let (unit, factor) = UNITS
+            .into_iter()
+            .take(5)
+            .find(|(_, factor)| self.0 >= *factor)
+            .unwrap_or(("B", 1));
         if self.0.is_multiple_of(factor) {
             return format!("{} {unit}", self.0 / factor);
         }
@@ -75,7 +78,9 @@ impl Size {
 
     fn parse(text: &str) -> Option<u64> {
         let text = text.trim();
-        let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let split = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
         let (number, unit) = text.split_at_checked(split)?;
         let unit = unit.trim_start();
         let factor = match unit {
@@ -87,7 +92,11 @@ impl Size {
             return None;
         }
         let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
-        let fraction = if fraction.is_empty() { 0 } else { fraction.parse::<u128>().ok()? };
+        let fraction = if fraction.is_empty() {
+            0
+        } else {
+            fraction.parse::<u128>().ok()?
+        };
         let scaled = u128::from(whole.parse::<u64>().ok()?)
             .checked_mul(scale)?
             .checked_add(fraction)?
@@ -102,7 +111,9 @@ impl Size {
 impl FromStr for Size {
     type Err = SizeError;
     fn from_str(text: &str) -> Result<Self, SizeError> {
-        Self::parse(text).map(Self).ok_or_else(|| SizeError(text.chars().take(40).collect()))
+        Self::parse(text)
+            .map(Self)
+            .ok_or_else(|| SizeError(text.chars().take(40).collect()))
     }
 }
 
@@ -135,7 +146,9 @@ impl<'de> Deserialize<'de> for Size {
                 Ok(Size(bytes))
             }
             fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Size, E> {
-                u64::try_from(bytes).map(Size).map_err(|_| E::custom(SizeError(bytes.to_string())))
+                u64::try_from(bytes)
+                    .map(Size)
+                    .map_err(|_| E::custom(SizeError(bytes.to_string())))
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
                 text.parse().map_err(E::custom)
@@ -166,7 +179,17 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused() {
-        for bad in ["", "GiB", "2 gib", "-1 GiB", "1. GiB", "0.3 B", "2 GiB!", "99999999999 PiB", "1e3"] {
+        for bad in [
+            "",
+            "GiB",
+            "2 gib",
+            "-1 GiB",
+            "1. GiB",
+            "0.3 B",
+            "2 GiB!",
+            "99999999999 PiB",
+            "1e3",
+        ] {
             assert!(bad.parse::<Size>().is_err(), "{bad:?}");
         }
     }

@@ -11,7 +11,9 @@ use crate::{
 };
 
 /// A volume, by its pool and its name: the only way in which a disk is ever named.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct VolumeRef {
     /// The pool that it lives in.

@@ -11,9 +11,7 @@ use hv_model::{
     access::{Decision, Principal},
     hypervisor::{Definition, ForeignVm},
     id::VmId,
-    inventory::{
-        AskGuest, ChangeVm, CreateVm, DeleteVm, IfRunning, RenameVm, ThenStart,
-    },
+    inventory::{AskGuest, ChangeVm, CreateVm, DeleteVm, IfRunning, RenameVm, ThenStart},
     operation::{Operation, OperationState},
     size::Size,
     storage::VolumeFormat,
@@ -50,7 +48,10 @@ struct Life {
 
 impl World {
     fn new() -> Self {
-        Self { host: Arc::new(SimulatedHost::new(1)), folder: tempfile::tempdir().unwrap() }
+        Self {
+            host: Arc::new(SimulatedHost::new(1)),
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn start(&self) -> Life {
@@ -59,18 +60,25 @@ impl World {
             .enable_all()
             .build()
             .unwrap();
-        let config = Config { state_dir: self.folder.path().to_owned(), ..Config::default() };
+        let config = Config {
+            state_dir: self.folder.path().to_owned(),
+            ..Config::default()
+        };
         let host = Arc::clone(&self.host);
         let mut parts = Parts::new(config, host, "boot".to_owned());
         let death = self.host.death();
-        parts.store_options =
-            StoreOptions { is_dead: Some(Arc::new(move |_| !death.passes())), max_pages: None };
+        parts.store_options = StoreOptions {
+            is_dead: Some(Arc::new(move |_| !death.passes())),
+            max_pages: None,
+        };
         let app = {
             let _within = runtime.enter();
             App::start(parts).unwrap()
         };
         let life = Life { runtime, app };
-        life.until("the host is heard", || life.app.inventory.snapshot().freshness.live);
+        life.until("the host is heard", || {
+            life.app.inventory.snapshot().freshness.live
+        });
         life
     }
 
@@ -87,15 +95,21 @@ impl Life {
         let options = SubmitOptions {
             idempotency_key: None,
             expected_generation: None,
-            decision: Decision::Allow { policy: "test".to_owned() },
+            decision: Decision::Allow {
+                policy: "test".to_owned(),
+            },
         };
-        self.runtime.block_on(self.app.engine.submit(&Principal::System, request, options))
+        self.runtime
+            .block_on(self.app.engine.submit(&Principal::System, request, options))
     }
 
     /// Does something wholly.
     fn done(&self, request: JobRequest) -> Operation {
         let operation = self.submit(request).unwrap();
-        let ended = self.runtime.block_on(self.app.engine.wait(operation.id, PATIENCE)).unwrap();
+        let ended = self
+            .runtime
+            .block_on(self.app.engine.wait(operation.id, PATIENCE))
+            .unwrap();
         assert_eq!(ended.state, OperationState::Succeeded, "{ended:#?}");
         ended
     }
@@ -120,7 +134,10 @@ impl Life {
     }
 
     fn operations(&self) -> Vec<Operation> {
-        let read = self.app.store.read(|tx| tx.operations(&hvd::store::OperationFilter::default(), None, 1000));
+        let read = self
+            .app
+            .store
+            .read(|tx| tx.operations(&hvd::store::OperationFilter::default(), None, 1000));
         self.runtime.block_on(read).unwrap().items
     }
 }
@@ -131,8 +148,18 @@ fn image() -> JobRequest {
     let (sender, digest) = tokio::sync::oneshot::channel();
     sender.send(Ok("0".repeat(64))).unwrap();
     let length = IMAGE.len() as u64;
-    let add = AddImage { name: "demo".parse().unwrap(), format: VolumeFormat::Raw, length };
-    JobRequest::ImageAdd(add, Upload { body: theirs.into(), digest })
+    let add = AddImage {
+        name: "demo".parse().unwrap(),
+        format: VolumeFormat::Raw,
+        length,
+    };
+    JobRequest::ImageAdd(
+        add,
+        Upload {
+            body: theirs.into(),
+            digest,
+        },
+    )
 }
 
 fn create(then: ThenStart) -> JobRequest {
@@ -177,10 +204,20 @@ fn make_trashed(world: &World, life: &Life) {
 fn make_foreign(world: &World, life: &Life) {
     let id = VmId::new(uuid::Uuid::from_u128(7));
     let spec = VmSpec::new("theirs".parse().unwrap());
-    let definition = Definition { id, generation: 1, spec, disks: Vec::new() };
-    let foreign = ForeignVm { definition: Some(Box::new(definition)), obstacles: Vec::new() };
+    let definition = Definition {
+        id,
+        generation: 1,
+        spec,
+        disks: Vec::new(),
+    };
+    let foreign = ForeignVm {
+        definition: Some(Box::new(definition)),
+        obstacles: Vec::new(),
+    };
     world.host.define_elsewhere(id, "theirs", foreign);
-    life.until("the foreign VM", || life.app.inventory.snapshot().vm("theirs").is_some());
+    life.until("the foreign VM", || {
+        life.app.inventory.snapshot().vm("theirs").is_some()
+    });
 }
 
 /// Tells a story with death at every point of it, and sees that all is whole afterwards.
@@ -221,7 +258,10 @@ fn survives(prepare: fn(&World, &Life), request: impl Fn(&Life) -> JobRequest) {
 
 fn settle(life: &Life) {
     for operation in life.operations() {
-        let ended = life.runtime.block_on(life.app.engine.wait(operation.id, PATIENCE)).unwrap();
+        let ended = life
+            .runtime
+            .block_on(life.app.engine.wait(operation.id, PATIENCE))
+            .unwrap();
         assert!(ended.state.is_final(), "{ended:#?}");
     }
 }
@@ -230,14 +270,19 @@ fn is_whole(world: &World, life: &Life, point: u64) {
     for operation in life.operations() {
         let has_reason = operation.problem.is_some();
         let fine = operation.state == OperationState::Succeeded || has_reason;
-        assert!(fine, "death at {point}: ended without a reason: {operation:#?}");
+        assert!(
+            fine,
+            "death at {point}: ended without a reason: {operation:#?}"
+        );
     }
     let read = life.app.store.read(|tx| Ok((tx.vms()?, tx.images()?)));
     let (vms, images) = life.runtime.block_on(read).unwrap();
     let mut owned: BTreeSet<_> = images.iter().map(|image| image.volume.clone()).collect();
     let defined = world.host.all_vms();
     for vm in &vms {
-        let Origin::Managed(managed) = &vm.origin else { continue };
+        let Origin::Managed(managed) = &vm.origin else {
+            continue;
+        };
         owned.extend(managed.disks.iter().map(|disk| disk.volume.clone()));
         let seen = defined.iter().find(|(id, ..)| *id == vm.id);
         match (&managed.trash, seen) {
@@ -253,11 +298,21 @@ fn is_whole(world: &World, life: &Life, point: u64) {
         }
     }
     for (id, name, _) in &defined {
-        assert!(vms.iter().any(|vm| vm.id == *id), "death at {point}: {name} is half-defined");
+        assert!(
+            vms.iter().any(|vm| vm.id == *id),
+            "death at {point}: {name} is half-defined"
+        );
     }
-    let stored: BTreeSet<_> =
-        world.host.all_volumes().into_iter().map(|volume| volume.volume).collect();
-    assert_eq!(stored, owned, "death at {point}: a stray or a missing volume");
+    let stored: BTreeSet<_> = world
+        .host
+        .all_volumes()
+        .into_iter()
+        .map(|volume| volume.volume)
+        .collect();
+    assert_eq!(
+        stored, owned,
+        "death at {point}: a stray or a missing volume"
+    );
 }
 
 /// No lock is held and no name reserved: what is there can be brought to its end, and made anew.
@@ -269,12 +324,17 @@ fn can_go_on(life: &Life, point: u64) {
             continue;
         }
         if record.row.state != VmState::Trashed && !is_trashed(life, record.row.id) {
-            let how = DeleteVm { running: IfRunning::ForceOff };
+            let how = DeleteVm {
+                running: IfRunning::ForceOff,
+            };
             life.done(JobRequest::VmDelete(record.row.id, how));
         }
         life.done(JobRequest::VmPurge(record.row.id));
     }
-    let images = life.runtime.block_on(life.app.store.read(|tx| tx.images())).unwrap();
+    let images = life
+        .runtime
+        .block_on(life.app.store.read(|tx| tx.images()))
+        .unwrap();
     if images.is_empty() {
         life.done(image());
     }
@@ -296,7 +356,10 @@ fn an_image_is_added() {
 #[test]
 fn an_image_is_deleted() {
     survives(make_image, |life| {
-        let images = life.runtime.block_on(life.app.store.read(|tx| tx.images())).unwrap();
+        let images = life
+            .runtime
+            .block_on(life.app.store.read(|tx| tx.images()))
+            .unwrap();
         JobRequest::ImageDelete(images[0].id)
     });
 }
@@ -323,7 +386,9 @@ fn a_saved_vm_is_restored() {
 
 #[test]
 fn a_vm_is_shut_down() {
-    survives(make_running, |life| JobRequest::VmShutDown(life.vm("web"), AskGuest::default()));
+    survives(make_running, |life| {
+        JobRequest::VmShutDown(life.vm("web"), AskGuest::default())
+    });
 }
 
 #[test]
@@ -333,7 +398,9 @@ fn a_vm_is_forced_off() {
 
 #[test]
 fn a_vm_is_rebooted() {
-    survives(make_running, |life| JobRequest::VmReboot(life.vm("web"), AskGuest::default()));
+    survives(make_running, |life| {
+        JobRequest::VmReboot(life.vm("web"), AskGuest::default())
+    });
 }
 
 #[test]
@@ -359,7 +426,12 @@ fn a_vm_is_saved() {
 #[test]
 fn a_vm_is_renamed() {
     survives(make_vm, |life| {
-        JobRequest::VmRename(life.vm("web"), RenameVm { name: "www".parse().unwrap() })
+        JobRequest::VmRename(
+            life.vm("web"),
+            RenameVm {
+                name: "www".parse().unwrap(),
+            },
+        )
     });
 }
 
@@ -384,13 +456,20 @@ fn a_running_vm_is_changed() {
 
 #[test]
 fn a_vm_is_deleted() {
-    survives(make_vm, |life| JobRequest::VmDelete(life.vm("web"), DeleteVm::default()));
+    survives(make_vm, |life| {
+        JobRequest::VmDelete(life.vm("web"), DeleteVm::default())
+    });
 }
 
 #[test]
 fn a_running_vm_is_forced_off_and_deleted() {
     survives(make_running, |life| {
-        JobRequest::VmDelete(life.vm("web"), DeleteVm { running: IfRunning::ForceOff })
+        JobRequest::VmDelete(
+            life.vm("web"),
+            DeleteVm {
+                running: IfRunning::ForceOff,
+            },
+        )
     });
 }
 

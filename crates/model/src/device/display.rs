@@ -16,7 +16,10 @@ pub struct Graphics {
 
 impl Default for Graphics {
     fn default() -> Self {
-        Self { kind: GraphicsKind::default(), heads: 1 }
+        Self {
+            kind: GraphicsKind::default(),
+            heads: 1,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ mod nic;
 mod passthrough;
 mod small;
 
-pub use disk::{Disk, DiskBus, DiskCache, DiskLimits, Discard, ImageSource};
+pub use disk::{Discard, Disk, DiskBus, DiskCache, DiskLimits, ImageSource};
 pub use display::{Audio, Graphics, GraphicsKind};
 pub use nic::{Attachment, MacAddress, Nic, NicLimits, NicModel, SpoofFilter};
 pub use passthrough::{PassthroughDevice, PciAddress, SharedMemory, UsbId};

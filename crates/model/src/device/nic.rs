@@ -56,14 +56,28 @@ impl Nic {
 }
 
 /// A MAC address of one interface: never a group address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, example = "52:54:00:12:34:56")]
 pub struct MacAddress([u8; 6]);
 
 /// A text that is no MAC address of an interface.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a MAC address of an interface: write six hexadecimal pairs, the first even, such as 52:54:00:12:34:56")]
+#[error(
+    "{0:?} is not a MAC address of an interface: write six hexadecimal pairs, the first even, such as 52:54:00:12:34:56"
+)]
 pub struct MacAddressError(String);
 
 impl MacAddress {
@@ -80,7 +94,10 @@ impl FromStr for MacAddress {
         let mut bytes = [0; 6];
         let mut parts = text.split(':');
         for byte in &mut bytes {
-            let part = parts.next().filter(|part| part.len() == 2).ok_or_else(fault)?;
+            let part = parts
+                .next()
+                .filter(|part| part.len() == 2)
+                .ok_or_else(fault)?;
             *byte = u8::from_str_radix(part, 16).map_err(|_| fault())?;
         }
         let [first, ..] = bytes;
@@ -165,7 +182,14 @@ mod tests {
 
     #[test]
     fn group_addresses_and_other_texts_are_refused() {
-        for bad in ["", "01:00:5e:00:00:01", "52:54:00:12:34", "52:54:00:12:34:56:78", "00:00:00:00:00:00", "52-54-00-12-34-56"] {
+        for bad in [
+            "",
+            "01:00:5e:00:00:01",
+            "52:54:00:12:34",
+            "52:54:00:12:34:56:78",
+            "00:00:00:00:00:00",
+            "52-54-00-12-34-56",
+        ] {
             assert!(bad.parse::<MacAddress>().is_err(), "{bad:?}");
         }
     }

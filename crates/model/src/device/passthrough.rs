@@ -47,14 +47,19 @@ impl TryFrom<String> for PciAddress {
         };
         parse().ok_or_else(|| {
             let text: String = text.chars().take(40).collect();
-            format!("{text:?} is not a PCI address: write it as lspci -D does, such as 0000:01:00.0")
+            format!(
+                "{text:?} is not a PCI address: write it as lspci -D does, such as 0000:01:00.0"
+            )
         })
     }
 }
 
 impl From<PciAddress> for String {
     fn from(a: PciAddress) -> String {
-        format!("{:04x}:{:02x}:{:02x}.{}", a.domain, a.bus, a.slot, a.function)
+        format!(
+            "{:04x}:{:02x}:{:02x}.{}",
+            a.domain, a.bus, a.slot, a.function
+        )
     }
 }
 
@@ -77,7 +82,10 @@ impl TryFrom<String> for UsbId {
         };
         let parse = || {
             let (vendor, product) = text.split_once(':')?;
-            Some(Self { vendor: part(vendor)?, product: part(product)? })
+            Some(Self {
+                vendor: part(vendor)?,
+                product: part(product)?,
+            })
         };
         parse().ok_or_else(|| {
             let text: String = text.chars().take(40).collect();
