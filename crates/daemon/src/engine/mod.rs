@@ -25,6 +25,7 @@ mod reconcile;
 mod request;
 mod runner;
 mod scheduler;
+pub(crate) mod state_check;
 mod undo;
 
 use std::{

@@ -331,7 +331,10 @@ fn undo_in_store(tx: &WriteTransaction<'_>, undo: &Undo) -> StoreResult<()> {
 fn may_pass(error: &HypervisorError, attempts: u32) -> bool {
     match error.kind {
         HypervisorErrorKind::Unavailable => true,
-        HypervisorErrorKind::TimedOut | HypervisorErrorKind::Busy => attempts < UNDO_ATTEMPTS,
+        HypervisorErrorKind::TimedOut
+        | HypervisorErrorKind::Busy
+        | HypervisorErrorKind::NoSpace
+        | HypervisorErrorKind::Internal => attempts < UNDO_ATTEMPTS,
         _ => false,
     }
 }

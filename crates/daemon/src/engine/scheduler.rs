@@ -15,8 +15,10 @@ use crate::{
     store::{Result, StoreError},
 };
 
-/// How long a reconciler waits before it asks for the same again.
-const AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// How long is waited before a restart that could not be noted is tried again.
+const RESTART_PAUSE: Duration = Duration::from_secs(10);
+/// How long is waited before a VM is purged again, since that failed.
+const PURGE_PAUSE: Duration = Duration::from_secs(600);
 
 /// A regular task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,21 +56,33 @@ impl Task {
 }
 
 /// When something was last asked for, so that what fails is not asked for without end.
-#[derive(Debug, Default)]
-pub(super) struct Patience(BTreeMap<VmId, Timestamp>);
+#[derive(Debug)]
+pub(super) struct Patience {
+    tried: BTreeMap<VmId, Timestamp>,
+    pause: Duration,
+}
 
 impl Patience {
+    /// Asks for the same again only after this pause.
+    const fn new(pause: Duration) -> Self {
+        Self {
+            tried: BTreeMap::new(),
+            pause,
+        }
+    }
+
     /// When something about a VM can be asked for that is due at this time.
     pub(super) fn not_before(&self, vm: VmId, due: Timestamp) -> Timestamp {
-        self.0
+        self.tried
             .get(&vm)
-            .map_or(due, |tried| due.max(later(*tried, AGAIN_AFTER)))
+            .map_or(due, |tried| due.max(later(*tried, self.pause)))
     }
 
     /// Something about a VM is asked for now.
     pub(super) fn tried(&mut self, vm: VmId, now: Timestamp) {
-        self.0.retain(|_, tried| later(*tried, AGAIN_AFTER) > now);
-        self.0.insert(vm, now);
+        let pause = self.pause;
+        self.tried.retain(|_, tried| later(*tried, pause) > now);
+        self.tried.insert(vm, now);
     }
 }
 
@@ -93,8 +107,8 @@ pub(super) async fn run(engine: Engine) {
 async fn regular_times(engine: &Engine) -> Result<()> {
     let clock = &engine.0.clock;
     let mut changed = engine.0.store.inventory().changed();
-    let mut restarts = Patience::default();
-    let mut purges = Patience::default();
+    let mut restarts = Patience::new(RESTART_PAUSE);
+    let mut purges = Patience::new(PURGE_PAUSE);
     let mut regular = Vec::new();
     for task in Task::ALL {
         let next = engine
@@ -127,7 +141,7 @@ async fn regular_times(engine: &Engine) -> Result<()> {
             .into_iter()
             .flatten()
             .min()
-            .unwrap_or_else(|| clock.after(AGAIN_AFTER));
+            .unwrap_or_else(|| clock.after(RESTART_PAUSE));
         tokio::select! {
             () = clock.sleep_until(due) => {}
             () = engine.0.reconcile.notified() => {}

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Job, OnRestart};
 use crate::{
-    engine::{Context, Lock, Outcome, Step, Stop, check},
+    engine::{Context, Lock, Outcome, Step, Stop, state_check},
     store::{Managed, Origin},
 };
 
@@ -35,7 +35,7 @@ impl Job for AdoptVm {
     async fn run(self, context: &mut Context) -> Result<Outcome, Stop> {
         let vm = self.vm;
         let row = context.vm(vm).await?;
-        check::may_be_asked(&row, OperationKind::VmAdopt)?;
+        state_check::may_be_asked(&row, OperationKind::VmAdopt)?;
         // Its maker may have changed it since it was last looked at.
         let details = context
             .look("details", move |host| host.details(&[vm]))

@@ -77,7 +77,11 @@ pub(super) async fn ask(
     }
     asked(context, row, question, GuestRequest::Acpi).await?;
     wait(context, waited, time, time, &is_done).await?;
-    Ok(if is_done(&context.snapshot()) { Answer::Done } else { Answer::Nothing })
+    Ok(if is_done(&context.snapshot()) {
+        Answer::Done
+    } else {
+        Answer::Nothing
+    })
 }
 
 /// Asks once. A guest that can't be asked this way is no failure yet.

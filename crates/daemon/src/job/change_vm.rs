@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{Job, OnRestart};
 use crate::{
-    engine::{Context, Lock, Outcome, Step, Stop, Undo, check},
+    engine::{Context, Lock, Outcome, Step, Stop, Undo, check, state_check},
     store::{Managed, VmRow},
 };
 
@@ -26,7 +26,7 @@ pub(crate) struct ChangeVm {
 
 /// What a change of a VM would lead to, and what it costs now.
 pub(crate) fn plan_change(row: &VmRow, change: &Request) -> Result<(VmSpec, Plan), Problem> {
-    check::may_be_asked(row, OperationKind::VmChange)?;
+    state_check::may_be_asked(row, OperationKind::VmChange)?;
     let managed = row.managed().ok_or_else(|| check::no_vm(row.id))?;
     let spec = plan::apply(&managed.spec, change).map_err(|faults| {
         let detail = format!("{} can't be changed like that.", row.name);

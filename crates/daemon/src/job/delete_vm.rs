@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Job, OnRestart, SETTLE};
 use crate::{
     clock::later,
-    engine::{Context, Lock, Outcome, Step, Stop, Undo, check},
+    engine::{Context, Lock, Outcome, Step, Stop, Undo, state_check},
     store::Trash,
 };
 
@@ -40,8 +40,8 @@ impl Job for DeleteVm {
     async fn run(self, context: &mut Context) -> Result<Outcome, Stop> {
         let vm = self.vm;
         let row = context.vm(vm).await?;
-        check::may_be_asked(&row, OperationKind::VmDelete)?;
-        check::may_be_deleted(&row, &self.request)?;
+        state_check::may_be_asked(&row, OperationKind::VmDelete)?;
+        state_check::may_be_deleted(&row, &self.request)?;
         let name = &row.name;
         if row.state.is_active() {
             let step = Step::new(format!("Cut the power of {name}"))
@@ -78,10 +78,7 @@ impl Job for DeleteVm {
             row.since = now;
             row.agent = None;
             if let Some(managed) = row.managed_mut() {
-                managed.trash = Some(Trash {
-                    since: now,
-                    purged_after,
-                });
+                managed.trash = Some(Trash::new(now, keep));
                 managed.defined = 0;
                 managed.booted = None;
                 managed.restart_at = None;

@@ -10,7 +10,7 @@ use hv_model::{
 use serde_json::Value;
 
 use super::{Job, OnRestart, SETTLE};
-use crate::engine::{Context, Lock, Outcome, Step, Stop, check};
+use crate::engine::{Context, Lock, Outcome, Step, Stop, state_check};
 
 pub(crate) struct ForceOffVm {
     vm: VmId,
@@ -35,8 +35,8 @@ impl Job for ForceOffVm {
         if context.is_repeated() && !row.state.is_active() && row.state != VmState::Crashed {
             return Ok(Outcome::done());
         }
-        check::may_be_asked(&row, OperationKind::VmForceOff)?;
-        check::state_fits(&row, OperationKind::VmForceOff)?;
+        state_check::may_be_asked(&row, OperationKind::VmForceOff)?;
+        state_check::state_fits(&row, OperationKind::VmForceOff)?;
         let name = &row.name;
         let step =
             Step::new(format!("Cut the power of {name}")).command(format!("virsh destroy {name}"));

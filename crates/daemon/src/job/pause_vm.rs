@@ -10,7 +10,7 @@ use hv_model::{
 use serde_json::Value;
 
 use super::{Job, OnRestart, SETTLE};
-use crate::engine::{Context, Lock, Outcome, Step, Stop, check};
+use crate::engine::{Context, Lock, Outcome, Step, Stop, state_check};
 
 pub(crate) struct PauseVm {
     vm: VmId,
@@ -35,8 +35,8 @@ impl Job for PauseVm {
         if context.is_repeated() && row.state == VmState::Paused {
             return Ok(Outcome::done());
         }
-        check::may_be_asked(&row, OperationKind::VmPause)?;
-        check::state_fits(&row, OperationKind::VmPause)?;
+        state_check::may_be_asked(&row, OperationKind::VmPause)?;
+        state_check::state_fits(&row, OperationKind::VmPause)?;
         let name = &row.name;
         let step = Step::new(format!("Pause {name}")).command(format!("virsh suspend {name}"));
         context

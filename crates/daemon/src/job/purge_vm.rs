@@ -14,7 +14,10 @@ use hv_model::{
 use serde_json::{Value, json};
 
 use super::{Job, OnRestart};
-use crate::engine::{Context, Lock, Outcome, Step, Stop, check};
+use crate::{
+    engine::{Context, Lock, Outcome, Step, Stop, state_check},
+    store::{Result as StoreResult, WriteTransaction},
+};
 
 pub(crate) struct PurgeVm {
     vm: VmId,
@@ -37,7 +40,7 @@ impl Job for PurgeVm {
     async fn run(self, context: &mut Context) -> Result<Outcome, Stop> {
         let vm = self.vm;
         let row = context.vm(vm).await?;
-        check::may_be_asked(&row, OperationKind::VmPurge)?;
+        state_check::may_be_asked(&row, OperationKind::VmPurge)?;
         let disks = row
             .managed()
             .map(|managed| managed.disks.clone())
@@ -60,7 +63,10 @@ impl Job for PurgeVm {
         let own = disks
             .into_iter()
             .filter(|disk| !kept.contains(&disk.volume));
-        for (place, disk) in own.enumerate() {
+        let step = Step::new(format!("Keep {} from coming back", row.name));
+        context.record(step, move |tx| make_final(tx, vm)).await?;
+        context.finish_in_any_case();
+        for disk in own {
             let volume = disk.volume;
             let step = Step::new(format!("Destroy disk {}", disk.name)).command(format!(
                 "virsh vol-delete {} --pool {}",
@@ -71,9 +77,6 @@ impl Job for PurgeVm {
                     host.delete_volume(&volume)
                 })
                 .await?;
-            if place == 0 {
-                context.finish_in_any_case();
-            }
         }
         let definition = row.definition();
         if let Some(definition) = definition.filter(Definition::leaves_remains) {
@@ -92,4 +95,17 @@ impl Job for PurgeVm {
             tx.remove_vm(vm)
         }))
     }
+}
+
+/// From now on the VM can only be destroyed further, which is tried again by itself if it fails.
+fn make_final(tx: &WriteTransaction<'_>, vm: VmId) -> StoreResult<()> {
+    let Some(mut row) = tx.vm(vm)? else {
+        return Ok(());
+    };
+    let now = tx.now();
+    if let Some(trash) = row.managed_mut().and_then(|managed| managed.trash.as_mut()) {
+        trash.is_final = true;
+        trash.purged_after = now;
+    }
+    tx.put_vm(row)
 }

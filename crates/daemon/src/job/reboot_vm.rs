@@ -19,7 +19,7 @@ use super::{
     ask_guest::{Answer, Question, ask, patience},
 };
 use crate::{
-    engine::{Context, Lock, Outcome, Step, Stop, check},
+    engine::{Context, Lock, Outcome, Step, Stop, state_check},
     store::VmRow,
 };
 
@@ -46,8 +46,8 @@ impl Job for RebootVm {
     async fn run(self, context: &mut Context) -> Result<Outcome, Stop> {
         let time = patience(&self.ask)?;
         let row = context.vm(self.vm).await?;
-        check::may_be_asked(&row, OperationKind::VmReboot)?;
-        check::state_fits(&row, OperationKind::VmReboot)?;
+        state_check::may_be_asked(&row, OperationKind::VmReboot)?;
+        state_check::state_fits(&row, OperationKind::VmReboot)?;
         if row.agent != Some(AgentLink::Connected) {
             return press(context, &row).await;
         }

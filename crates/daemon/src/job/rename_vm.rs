@@ -11,7 +11,7 @@ use hv_model::{
 use serde_json::{Value, json};
 
 use super::{Job, OnRestart};
-use crate::engine::{Context, Lock, Outcome, Step, Stop, Undo, check};
+use crate::engine::{Context, Lock, Outcome, Step, Stop, Undo, check, state_check};
 
 pub(crate) struct RenameVm {
     vm: VmId,
@@ -35,8 +35,8 @@ impl Job for RenameVm {
     async fn run(self, context: &mut Context) -> Result<Outcome, Stop> {
         let (vm, name) = (self.vm, self.request.name);
         let row = context.vm(vm).await?;
-        check::may_be_asked(&row, OperationKind::VmRename)?;
-        check::state_fits(&row, OperationKind::VmRename)?;
+        state_check::may_be_asked(&row, OperationKind::VmRename)?;
+        state_check::state_fits(&row, OperationKind::VmRename)?;
         let (wanted, own) = (name.clone(), context.sequence());
         context
             .store()

@@ -9,7 +9,7 @@ use hv_model::{
 use serde_json::Value;
 
 use super::{Job, OnRestart};
-use crate::engine::{Context, Lock, Outcome, Step, Stop, check};
+use crate::engine::{Context, Lock, Outcome, Step, Stop, state_check};
 
 pub(crate) struct ResetVm {
     vm: VmId,
@@ -32,8 +32,8 @@ impl Job for ResetVm {
     async fn run(self, context: &mut Context) -> Result<Outcome, Stop> {
         let vm = self.vm;
         let row = context.vm(vm).await?;
-        check::may_be_asked(&row, OperationKind::VmReset)?;
-        check::state_fits(&row, OperationKind::VmReset)?;
+        state_check::may_be_asked(&row, OperationKind::VmReset)?;
+        state_check::state_fits(&row, OperationKind::VmReset)?;
         let name = &row.name;
         let step = Step::new(format!("Reset {name}")).command(format!("virsh reset {name}"));
         context

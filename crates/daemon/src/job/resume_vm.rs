@@ -10,7 +10,7 @@ use hv_model::{
 use serde_json::Value;
 
 use super::{Job, OnRestart, SETTLE};
-use crate::engine::{Context, Lock, Outcome, Step, Stop, check};
+use crate::engine::{Context, Lock, Outcome, Step, Stop, state_check};
 
 pub(crate) struct ResumeVm {
     vm: VmId,
@@ -35,8 +35,8 @@ impl Job for ResumeVm {
         if context.is_repeated() && row.state == VmState::Running {
             return Ok(Outcome::done());
         }
-        check::may_be_asked(&row, OperationKind::VmResume)?;
-        check::state_fits(&row, OperationKind::VmResume)?;
+        state_check::may_be_asked(&row, OperationKind::VmResume)?;
+        state_check::state_fits(&row, OperationKind::VmResume)?;
         let name = &row.name;
         let step = Step::new(format!("Let {name} go on")).command(format!("virsh resume {name}"));
         context

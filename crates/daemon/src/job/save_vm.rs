@@ -10,7 +10,7 @@ use hv_model::{
 use serde_json::Value;
 
 use super::{Job, OnRestart, SETTLE};
-use crate::engine::{Context, Lock, Outcome, Step, Stop, check};
+use crate::engine::{Context, Lock, Outcome, Step, Stop, state_check};
 
 pub(crate) struct SaveVm {
     vm: VmId,
@@ -35,8 +35,8 @@ impl Job for SaveVm {
         if context.is_repeated() && row.state == VmState::Saved {
             return Ok(Outcome::done());
         }
-        check::may_be_asked(&row, OperationKind::VmSave)?;
-        check::state_fits(&row, OperationKind::VmSave)?;
+        state_check::may_be_asked(&row, OperationKind::VmSave)?;
+        state_check::state_fits(&row, OperationKind::VmSave)?;
         let name = &row.name;
         let step = Step::new(format!("Save the memory of {name} to disk"))
             .command(format!("virsh managedsave {name}"));

@@ -13,7 +13,7 @@ use super::{
     Job, OnRestart,
     ask_guest::{Answer, Question, ask, patience},
 };
-use crate::engine::{Context, Lock, Outcome, Stop, check};
+use crate::engine::{Context, Lock, Outcome, Stop, state_check};
 
 pub(crate) struct ShutDownVm {
     vm: VmId,
@@ -41,8 +41,8 @@ impl Job for ShutDownVm {
         if context.is_repeated() && !row.state.is_active() {
             return Ok(Outcome::done());
         }
-        check::may_be_asked(&row, OperationKind::VmShutDown)?;
-        check::state_fits(&row, OperationKind::VmShutDown)?;
+        state_check::may_be_asked(&row, OperationKind::VmShutDown)?;
+        state_check::state_fits(&row, OperationKind::VmShutDown)?;
         let question = Question {
             verb: "shutdown",
             call: |host, vm, way| host.shut_down(vm, way),

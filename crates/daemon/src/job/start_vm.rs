@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{Job, OnRestart, SETTLE};
 use crate::{
-    engine::{Context, Lock, Outcome, Step, Stop, check},
+    engine::{Context, Lock, Outcome, Step, Stop, state_check},
     store::VmRow,
 };
 
@@ -38,8 +38,8 @@ impl Job for StartVm {
         if context.is_repeated() && row.state == VmState::Running {
             return Ok(Outcome::done());
         }
-        check::may_be_asked(&row, OperationKind::VmStart)?;
-        check::state_fits(&row, OperationKind::VmStart)?;
+        state_check::may_be_asked(&row, OperationKind::VmStart)?;
+        state_check::state_fits(&row, OperationKind::VmStart)?;
         check_resources(context, &row.name, row.memory).await?;
         if let Some(managed) = row.managed() {
             check_networks(context, &managed.spec)?;

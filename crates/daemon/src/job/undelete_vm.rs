@@ -11,7 +11,7 @@ use hv_model::{
 use serde_json::Value;
 
 use super::{Job, OnRestart};
-use crate::engine::{Context, Lock, Outcome, Step, Stop, Undo, check};
+use crate::engine::{Context, Lock, Outcome, Step, Stop, Undo, state_check};
 
 pub(crate) struct UndeleteVm {
     vm: VmId,
@@ -33,7 +33,7 @@ impl Job for UndeleteVm {
     async fn run(self, context: &mut Context) -> Result<Outcome, Stop> {
         let vm = self.vm;
         let row = context.vm(vm).await?;
-        check::may_be_asked(&row, OperationKind::VmUndelete)?;
+        state_check::may_be_asked(&row, OperationKind::VmUndelete)?;
         let definition = row.definition().ok_or_else(|| context.gone())?;
         let generation = definition.generation;
         let name = &row.name;

@@ -16,11 +16,8 @@ use hv_model::{
 use serde_json::json;
 
 use super::{LOOK_AT, Observer, Result, state};
-use crate::{
-    clock::later,
-    store::{
-        Foreign, Managed, Origin, Result as StoreResult, Snapshot, Trash, VmRow, WriteTransaction,
-    },
+use crate::store::{
+    Foreign, Managed, Origin, Result as StoreResult, Snapshot, Trash, VmRow, WriteTransaction,
 };
 
 impl Observer {
@@ -291,10 +288,7 @@ fn is_gone(tx: &WriteTransaction<'_>, vm: VmId, keep: Duration) -> StoreResult<(
     row.since = now;
     row.agent = None;
     if let Some(managed) = row.managed_mut() {
-        managed.trash = Some(Trash {
-            since: now,
-            purged_after: later(now, keep),
-        });
+        managed.trash = Some(Trash::new(now, keep));
         managed.booted = None;
         managed.restart_at = None;
         managed.defined = 0;

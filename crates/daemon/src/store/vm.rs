@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! VMs as the store keeps them: what is seen of each, and what is intended for ours.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hv_model::{
     event::Subject,
@@ -19,6 +19,7 @@ use super::{
     ReadTransaction, Result, StoreError, WriteTransaction,
     transaction::{from_json, from_text, to_column, to_integer, to_json, to_time, to_unsigned},
 };
+use crate::clock::later;
 
 /// A VM: what is seen of it on the host, and what is intended for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +90,20 @@ pub struct Trash {
     pub since: Timestamp,
     /// When it will be purged.
     pub purged_after: Timestamp,
+    /// Whether its disks are being destroyed, so that it can't come back.
+    #[serde(default)]
+    pub is_final: bool,
+}
+
+impl Trash {
+    /// A stay that begins now and may last for so long.
+    pub fn new(now: Timestamp, keep: Duration) -> Self {
+        Self {
+            since: now,
+            purged_after: later(now, keep),
+            is_final: false,
+        }
+    }
 }
 
 /// A VM made elsewhere, as a spec of ours would see it.

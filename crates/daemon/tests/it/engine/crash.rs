@@ -3,6 +3,7 @@
 
 use hv_model::{
     event::EventKind,
+    hypervisor::HypervisorErrorKind,
     inventory::ChangeVm,
     vm::{OnCrash, VmState},
 };
@@ -64,4 +65,37 @@ async fn a_vm_that_is_to_stay_down_stays_down() {
         .until(|known| known.vm_by_id(id).unwrap().row.state == VmState::Crashed)
         .await;
     assert_eq!(world.vm("web").row.managed().unwrap().restart_at, None);
+}
+
+#[tokio::test]
+async fn a_start_that_fails_counts_as_a_crash_and_is_tried_again_later() {
+    let world = World::new().await.with_running_web().await;
+    let id = world.id("web");
+    let failure = Some(("start", HypervisorErrorKind::Internal));
+    world
+        .host
+        .set_faults(|faults| faults.next_failure = failure);
+    world.host.crash(id).unwrap();
+    world
+        .until(|known| known.vm_by_id(id).unwrap().row.state == VmState::Crashed)
+        .await;
+    world.pass(1);
+    world
+        .until(|known| {
+            known
+                .vm_by_id(id)
+                .unwrap()
+                .row
+                .managed()
+                .unwrap()
+                .restarting
+        })
+        .await;
+    world.until(|known| known.worked_on.is_empty()).await;
+    world
+        .pass_until(310, |known| {
+            known.vm_by_id(id).unwrap().row.state == VmState::Running
+        })
+        .await;
+    assert_eq!(world.vm("web").row.managed().unwrap().crashes.len(), 2);
 }

@@ -3,9 +3,11 @@
 
 mod asking;
 mod crash;
+mod history;
 mod host;
 mod image;
 mod life_cycle;
 mod loss;
 mod start_with_host;
+mod storm;
 mod trash;

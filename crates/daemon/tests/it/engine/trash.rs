@@ -2,6 +2,7 @@
 //! The trash: deleting loses nothing until its time is over.
 
 use hv_model::{
+    hypervisor::HypervisorErrorKind,
     inventory::{DeleteVm, IfRunning, ThenStart},
     problem::ProblemKind,
     size::Size,
@@ -124,4 +125,27 @@ async fn a_volume_that_nothing_owns_is_told_of_and_kept() {
     assert!(volumes.contains(&"theirs.qcow2".to_owned()));
     assert!(volumes.contains(&unknown.name.to_string()));
     world.restart("first boot").await;
+}
+
+#[tokio::test]
+async fn a_vm_that_was_destroyed_in_part_does_not_come_back_and_is_destroyed_further() {
+    let world = World::new().await.with_web().await;
+    let id = world.id("web");
+    world
+        .done(JobRequest::VmDelete(id, DeleteVm::default()))
+        .await;
+    let failure = Some(("delete_volume", HypervisorErrorKind::Internal));
+    world
+        .host
+        .set_faults(|faults| faults.next_failure = failure);
+    world.failed(JobRequest::VmPurge(id)).await;
+    let problem = world.submit(JobRequest::VmUndelete(id)).await.unwrap_err();
+    assert_eq!(
+        problem.detail,
+        "web is being destroyed, and some of it is gone."
+    );
+    world
+        .pass_until(601, |known| known.vm("web").is_none())
+        .await;
+    assert_eq!(world.volumes().len(), 1, "only the image is left");
 }
