@@ -2,9 +2,14 @@
 //! The life of a VM, command by command.
 
 use hv_model::vm::VmState;
+use hvd::sim::Temper;
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::stage::{Stage, cells};
+use crate::{
+    stage::{Stage, cells},
+    terminal::Terminal,
+};
 
 #[test]
 fn a_vm_lives_from_create_to_purge() {
@@ -200,4 +205,38 @@ fn what_needs_attention_is_told_with_the_next_command() {
     let page = stage.done("");
     assert!(page.contains("hv vm start web"), "{page}");
     assert!(page.contains("1 VM, 0 running."), "{page}");
+}
+
+#[test]
+fn what_happens_is_told_as_it_happens() {
+    let stage = Stage::set();
+    stage.done("vm create web");
+    let mut events = Terminal::open(&stage, "vm events --follow --since 1h");
+    events.expect("create web");
+    let mut list = Terminal::open(&stage, "vm list --watch");
+    list.expect("off");
+    stage.done("vm start web");
+    events.expect("web                   is running");
+    list.expect("running");
+    for terminal in [events, list] {
+        terminal.signal(Signal::TERM);
+        terminal.end();
+    }
+}
+
+#[test]
+fn vms_that_are_followed_share_a_line_and_cutting_the_power_ends_the_asking() {
+    let stage = Stage::set();
+    for name in ["web", "db"] {
+        stage.done(&format!("vm create {name}"));
+        stage.host.set_temper(stage.id(name), Temper::Deaf).unwrap();
+        stage.done(&format!("vm start {name}"));
+    }
+    let mut terminal = Terminal::open(&stage, "vm stop web db --timeout 1h");
+    terminal.expect("0 of 2 done · shut down web: ");
+    stage.done("vm kill web --yes");
+    terminal.expect("1 of 2 done · shut down db: ");
+    stage.done("vm kill db --yes");
+    assert_eq!(stage.state("db"), VmState::Off);
+    assert_eq!(terminal.end().0, Some(1));
 }
