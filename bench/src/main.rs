@@ -91,12 +91,10 @@ struct Log {
 }
 
 impl Log {
-    fn note(&mut self, measured: Result<Vec<Row>>) {
-        match measured {
-            Ok(rows) => {
-                eprint!("{}", table(&rows));
-                self.rows.extend(rows);
-            }
+    fn note(&mut self, what: &str, measure: impl FnOnce() -> Result<Vec<Row>>) {
+        eprintln!("measuring {what}");
+        match measure() {
+            Ok(rows) => self.rows.extend(rows),
             Err(failure) => {
                 eprintln!("not measured: {failure}");
                 self.failures.push(failure.to_string());
@@ -129,41 +127,49 @@ fn run(options: &Options) -> Result<Vec<String>> {
     let mut log = Log::default();
     let mut scene = Scene::open()?;
     if wanted(Measurement::Daemon) {
-        log.note(daemon::memory(&scene, "no VMs", Target::AtMost(30.0)));
+        log.note("memory", || {
+            daemon::memory(&scene, "no VMs", Target::AtMost(30.0))
+        });
         if vms > 100 {
             scene.fill(100)?;
-            log.note(daemon::idle(&scene, idle, Some(Target::AtMost(0.3))));
+            log.note("idle CPU", || {
+                daemon::idle(&scene, idle, Some(Target::AtMost(0.3)))
+            });
         }
     }
     scene.fill(vms)?;
     if wanted(Measurement::Daemon) {
         let target = (vms <= 100).then_some(Target::AtMost(0.3));
-        log.note(daemon::idle(&scene, idle, target));
+        log.note("idle CPU", || daemon::idle(&scene, idle, target));
         let when = format!("{vms} VMs");
-        log.note(daemon::memory(&scene, &when, Target::AtMost(60.0)));
+        log.note("memory", || {
+            daemon::memory(&scene, &when, Target::AtMost(60.0))
+        });
     }
     if wanted(Measurement::List) {
-        log.note(command::list(&scene, repeat));
+        log.note("list", || command::list(&scene, repeat));
     }
     if wanted(Measurement::Show) {
-        log.note(command::show(&scene, repeat));
+        log.note("show", || command::show(&scene, repeat));
     }
     if wanted(Measurement::Api) {
-        log.note(api::measure(&scene));
+        log.note("api", || api::measure(&scene));
     }
     if wanted(Measurement::Event) {
-        log.note(event::measure(&scene, repeat));
+        log.note("event", || event::measure(&scene, repeat));
     }
     if wanted(Measurement::Create) {
-        log.note(create::measure(&scene, few));
+        log.note("create", || create::measure(&scene, few));
     }
     if wanted(Measurement::Stats) {
-        log.note(stats::measure(&scene, repeat));
+        log.note("stats", || stats::measure(&scene, repeat));
     }
     if wanted(Measurement::Daemon) {
         let when = format!("{vms} VMs, after all of this");
-        log.note(daemon::memory(&scene, &when, Target::AtMost(60.0)));
-        log.note(daemon::start(&mut scene));
+        log.note("memory", || {
+            daemon::memory(&scene, &when, Target::AtMost(60.0))
+        });
+        log.note("start", || daemon::start(&mut scene));
     }
     let hosts = scene.runtime.block_on(scene.client().hosts());
     let hosts = hosts.during("look at the host")?.items;

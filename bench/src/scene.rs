@@ -47,23 +47,12 @@ impl Scene {
         let product = Daemons::start(&host);
         let libvirt = connect(&host)?;
         let runtime = Runtime::new().during("start a runtime")?;
-        let scene = Self {
+        Ok(Self {
             product,
             libvirt,
             runtime,
             vms: 0,
             host,
-        };
-        scene.wait_until_live()?;
-        Ok(scene)
-    }
-
-    fn wait_until_live(&self) -> Result<()> {
-        let client = self.client();
-        wait_until("hvd listens to the host", || {
-            let hosts = self.runtime.block_on(client.hosts());
-            let hosts = hosts.during("look at the host")?.items;
-            Ok(hosts.iter().any(|view| view.freshness.live))
         })
     }
 
@@ -134,11 +123,19 @@ impl Scene {
     }
 
     fn wait_until_listed(&self) -> Result<()> {
-        wait_until("every VM is listed", || {
+        let begun = Instant::now();
+        loop {
             // The CPUs of a VM are known once its definition was read.
             let seen = self.list()?.iter().filter(|vm| vm.cpus > 0).count();
-            Ok(seen >= self.vms)
-        })
+            if seen >= self.vms {
+                return Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                let why = format!("{seen} of {} are known", self.vms);
+                return Err(Failure::new("wait until every VM is listed", why));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Defines and starts a VM as other tools do, one that does nothing.
@@ -148,18 +145,6 @@ impl Scene {
         domain.create(StartFlags::NONE).during("start a domain")?;
         Ok(domain)
     }
-}
-
-fn wait_until(what: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
-    let begun = Instant::now();
-    while !holds()? {
-        if begun.elapsed() > PATIENCE {
-            let why = format!("it is not so after {} s", PATIENCE.as_secs());
-            return Err(Failure::new(format!("wait until {what}"), why));
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }
 
 /// A new connection to a private host's libvirt.
