@@ -210,7 +210,10 @@ impl Server {
         };
         let (host, stopped) = (Arc::clone(host), self.stopped.try_clone());
         let serve = move || {
+            // Dropped in the reverse order: the connection is closed before its place is free, so
+            // that a server that ended has no connection left that a client could still try.
             let _place = place;
+            let wire = wire;
             let ended = stopped.map_err(WireError::from);
             match ended.and_then(|stopped| serve(&wire, &*host, &stopped)) {
                 Ok(()) | Err(WireError::Closed) => tracing::debug!(user, process, "a client left"),

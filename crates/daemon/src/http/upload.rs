@@ -90,7 +90,8 @@ impl Upload {
     async fn copy(&mut self, mut body: Body, length: u64) -> Result<String, Broken> {
         let mut hasher = blake3::Hasher::new();
         let mut arrived = 0_u64;
-        loop {
+        // Not longer than that: the reader leaves once it has them all.
+        while arrived < length {
             let frame = tokio::select! {
                 // A reader that is gone is noticed even while the sender sends nothing.
                 _ = self.pipe.ready(Interest::ERROR) => return Err(Broken::NotWanted),
