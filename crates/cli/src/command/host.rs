@@ -12,9 +12,12 @@ use jiff::Timestamp;
 use crate::{
     arguments::examples,
     failure::Failure,
-    output::{Facts, Look, Paint, moment, shown},
+    output::{Facts, Look, Paint, moment, shown, text::wrapped},
     session::{Form, Session},
 };
+
+/// How wide a reason is set beside its word.
+const REASON: usize = 76;
 
 /// What to do with the host.
 #[derive(Debug, Subcommand)]
@@ -99,7 +102,8 @@ fn describe(host: &Host, facts: &mut Facts) {
                 Paint::Warning,
                 "emulated (TCG), 10 to 50 times slower",
             );
-            facts.add("VMs run", format!("since {}", shown(why)))
+            let why = format!("since {}", shown(why));
+            facts.add("VMs run", wrapped(&why, REASON).join("\n"))
         }
     };
     facts.add(

@@ -37,6 +37,16 @@ pub(crate) struct Filter {
     part: Vec<u8>,
     /// How many bytes of a string were dropped.
     dropped: usize,
+    screen: Screen,
+}
+
+/// Which of a terminal's two screens is seen.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Screen {
+    #[default]
+    Usual,
+    /// That of full-screen programs.
+    Other,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +68,14 @@ impl Filter {
     pub(crate) fn push(&mut self, input: &[u8], output: &mut Vec<u8>) {
         for byte in input {
             self.take(*byte, output);
+        }
+    }
+
+    /// What brings back the usual screen, with the cursor where it was, if the other one is seen.
+    pub(crate) const fn leave(&self) -> &'static [u8] {
+        match self.screen {
+            Screen::Usual => b"",
+            Screen::Other => b"\x1b[?1049l",
         }
     }
 
@@ -149,6 +167,7 @@ impl Filter {
             b'@'..=b'~' => {
                 self.part.push(byte);
                 if is_harmless(&self.part) {
+                    self.screen = screen_after(&self.part).unwrap_or(self.screen);
                     self.pass(output);
                 } else {
                     self.state = State::Ground;
@@ -247,12 +266,26 @@ fn is_harmless(sequence: &[u8]) -> bool {
     }
 }
 
-/// Keys and cursor keys, the screen turned, origin, wrapping, the cursor, the other screen, the
-/// mouse, pasted text marked as such, and drawing all at once.
+/// Which screen is seen after a sequence, if it switches it.
+fn screen_after(sequence: &[u8]) -> Option<Screen> {
+    let modes = sequence.strip_prefix(b"\x1b[?")?;
+    let (last, modes) = modes.split_last()?;
+    let switches = numbers(modes)?
+        .into_iter()
+        .any(|mode| matches!(mode, 47 | 1047 | 1049));
+    match last {
+        b'h' if switches => Some(Screen::Other),
+        b'l' if switches => Some(Screen::Usual),
+        _ => None,
+    }
+}
+
+/// Cursor keys, the screen inverted, wrapping, the cursor, the other screen, the mouse, pasted text
+/// marked as such, and drawing all at once. Each is undone when the console is left.
 const fn is_harmless_mode(mode: u32) -> bool {
     matches!(
         mode,
-        1 | 5 | 6 | 7 | 12 | 25 | 47 | 1000 | 1002 | 1006 | 1047 | 1048 | 1049 | 2004 | 2026
+        1 | 5 | 7 | 12 | 25 | 47 | 1000 | 1002 | 1006 | 1047 | 1048 | 1049 | 2004 | 2026
     )
 }
 

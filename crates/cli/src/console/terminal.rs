@@ -9,8 +9,10 @@ use rustix::{
 };
 
 /// What undoes everything that a console may have left on the screen: colours, the set of
-/// characters, margins, modes of the mouse and of pasting, the other screen, a hidden cursor.
-const RESET: &[u8] = b"\x1b[0m\x1b(B\x0f\x1b[r\x1b[4l\x1b[?1l\x1b[?5l\x1b[?6l\x1b[?7h\x1b[?1000l\x1b[?1002l\x1b[?1006l\x1b[?1049l\x1b[?2004l\x1b[?25h\x1b>\r\n";
+/// characters, the other screen, margins, inserting, modes of keys, the mouse and pasting, a hidden
+/// cursor. Taking margins away would move the cursor, so its place is kept around that.
+const RESET: &[u8] = b"\x1b[0m\x1b(B\x0f\x1b[?1047l\x1b7\x1b[r\x1b8\x1b[4l\x1b[?1l\x1b[?5l\x1b[?7h\
+    \x1b[?1000l\x1b[?1002l\x1b[?1006l\x1b[?2004l\x1b[?2026l\x1b[?25h\x1b>\r\n";
 
 /// The terminal of standard input in raw mode, until this is dropped.
 #[derive(Debug)]

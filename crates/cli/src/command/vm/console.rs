@@ -65,7 +65,7 @@ pub(super) async fn run(session: &Session, open: Open) -> Result<(), Failure> {
     let name = shown(&open.vm).into_owned();
     let has_keyboard = io::stdin().is_terminal();
     let key = has_keyboard.then_some(open.escape);
-    let filter = (!open.raw).then(Filter::default);
+    let mut filter = (!open.raw).then(Filter::default);
     let end = {
         let _raw = RawTerminal::enter().map_err(Failure::local("cannot prepare the terminal"))?;
         if has_keyboard {
@@ -76,7 +76,11 @@ pub(super) async fn run(session: &Session, open: Open) -> Result<(), Failure> {
                 "This is the console of {name}. {key} leaves it; Enter may wake it.\r\n"
             ));
         }
-        bridge(console, key, filter).await
+        let end = bridge(console, key, filter.as_mut()).await;
+        if let Some(filter) = filter.filter(|_| io::stdout().is_terminal()) {
+            session.print(&String::from_utf8_lossy(filter.leave()))?;
+        }
+        end
     };
     let end = end.map_err(Failure::local(format!("the console of {name} broke off")))?;
     match end {
@@ -99,7 +103,7 @@ pub(super) async fn run(session: &Session, open: Open) -> Result<(), Failure> {
 async fn bridge(
     console: Console,
     key: Option<EscapeKey>,
-    filter: Option<Filter>,
+    filter: Option<&mut Filter>,
 ) -> io::Result<End> {
     let (from_vm, to_vm) = tokio::io::split(console);
     let mut terminate = signal(SignalKind::terminate())?;
@@ -107,7 +111,7 @@ async fn bridge(
     let mut quit = signal(SignalKind::quit())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
-        result = show(from_vm, filter) => result.map(|()| End::Closed),
+        end = show(from_vm, filter) => end,
         result = send(to_vm, keyboard()?, key) => result.map(|()| End::Left),
         _ = terminate.recv() => Ok(End::Signalled),
         _ = hang_up.recv() => Ok(End::Signalled),
@@ -116,14 +120,14 @@ async fn bridge(
     }
 }
 
-/// Shows what the VM sends, until it closes.
-async fn show(mut from_vm: ReadHalf<Console>, mut filter: Option<Filter>) -> io::Result<()> {
+/// Shows what the VM sends, until it closes or nobody reads it any more.
+async fn show(mut from_vm: ReadHalf<Console>, mut filter: Option<&mut Filter>) -> io::Result<End> {
     let mut piece = vec![0; PIECE];
     let mut tame = Vec::with_capacity(PIECE);
     loop {
         let length = from_vm.read(&mut piece).await?;
         if length == 0 {
-            return Ok(());
+            return Ok(End::Closed);
         }
         let sent = piece.get(..length).unwrap_or_default();
         let shown = match &mut filter {
@@ -135,8 +139,10 @@ async fn show(mut from_vm: ReadHalf<Console>, mut filter: Option<Filter>) -> io:
             None => sent,
         };
         let mut output = io::stdout().lock();
-        output.write_all(shown)?;
-        output.flush()?;
+        match output.write_all(shown).and_then(|()| output.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(End::Closed),
+            other => other?,
+        }
     }
 }
 

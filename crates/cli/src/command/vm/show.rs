@@ -17,10 +17,16 @@ use super::{paint, plan};
 use crate::{
     complete,
     failure::Failure,
-    output::{Facts, Look, Paint, moment, shown, text::quoted},
+    output::{
+        Facts, Look, Paint, moment, shown,
+        text::{quoted, wrapped},
+    },
     session::Session,
     spec::yaml,
 };
+
+/// How wide a reason is set beside its word.
+const REASON: usize = 76;
 
 /// A VM to show.
 #[derive(Debug, Args)]
@@ -135,7 +141,8 @@ fn identity(vm: &VmSummary, view: &VmView, now: Timestamp, zone: &TimeZone, fact
             Paint::Warning,
             "emulated (TCG), 10 to 50 times slower",
         );
-        facts.add("runs", format!("since {}", shown(why)));
+        let why = format!("since {}", shown(why));
+        facts.add("runs", wrapped(&why, REASON).join("\n"));
     }
 }
 

@@ -59,6 +59,7 @@ fn what_steers_the_terminal_or_makes_it_answer_is_dropped() {
         "\x1b[?2$p",
         "\x1b[3J",
         "\x1b[?3h",
+        "\x1b[?6h",
         "\x1b[12l",
         "\x1b#8",
         "\x1b%G",
@@ -100,6 +101,18 @@ fn a_string_without_an_end_cannot_swallow_the_console() {
 #[test]
 fn a_full_reset_becomes_a_soft_one() {
     assert_eq!(filtered(b"\x1bc"), SOFT_RESET);
+}
+
+#[test]
+fn the_other_screen_is_left_when_it_is_seen() {
+    let left = |input: &[u8]| {
+        let mut filter = Filter::default();
+        filter.push(input, &mut Vec::new());
+        filter.leave()
+    };
+    assert_eq!(left(b"plain \x1b[?25l"), b"");
+    assert_eq!(left(b"\x1b[?1;1049h"), b"\x1b[?1049l");
+    assert_eq!(left(b"\x1b[?1049h\x1b[?25l\x1b[?1049l"), b"");
 }
 
 #[test]
