@@ -176,7 +176,11 @@ impl Client {
         let sent = wire.send_greeting(deadline);
         let greeted = wire
             .receive_greeting(deadline)
-            .map_err(|error| sent.err().unwrap_or(error));
+            .map_err(|error| match (error, sent) {
+                // Nothing came that says more than why our own greeting could not be sent.
+                (WireError::Io(_), Err(unsent)) => unsent,
+                (told, _) => told,
+            });
         greeted.map_err(|error| self.failed(&error, self.timeouts.brief))?;
         Ok(wire)
     }

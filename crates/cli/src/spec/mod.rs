@@ -43,14 +43,9 @@ impl SpecFile {
     }
 
     fn parse(source: Source, format: Format) -> Result<Self, Failure> {
-        let located = match document::read::<VmSpec>(&source.text, format) {
-            Ok(located) => located,
-            Err(faults) => return Err(SpecFaults::new(source, faults.into()).into()),
-        };
-        let spec = &located.value;
-        let found = spec.validate().into_iter().chain(spec.not_yet());
-        match located.refuse(found) {
-            Ok(()) => Ok(Self { located, source }),
+        let judge = |spec: &VmSpec| [spec.validate(), spec.not_yet()].concat();
+        match document::read_and_judge(&source.text, format, judge) {
+            Ok(located) => Ok(Self { located, source }),
             Err(faults) => Err(SpecFaults::new(source, faults.into()).into()),
         }
     }

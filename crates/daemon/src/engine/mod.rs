@@ -185,14 +185,30 @@ impl Engine {
 
     /// Waits until an operation is over, at most so long, and returns it as it is then.
     pub async fn wait(&self, id: OperationId, at_most: Duration) -> Result<Operation, Problem> {
-        let over = self.queue().over(id);
-        if let Some(mut over) = over {
-            // Whether it was over in time is seen by reading it.
-            let _ = self
-                .0
-                .clock
-                .within(at_most, over.wait_for(|over| *over))
-                .await;
+        // Its end is an event, so whoever looks after each event sees it; also after a restart,
+        // when an operation is known for a moment before it is queued again.
+        let mut changed = self.0.store.inventory().changed();
+        let ended = async {
+            loop {
+                changed.mark_unchanged();
+                let over = self.queue().over(id);
+                let row = self.0.store.read(move |tx| tx.operation(id)).await?;
+                let operation = row
+                    .map(|row| row.operation)
+                    .ok_or_else(|| check::no_operation(id))?;
+                if operation.state.is_final() {
+                    return Ok(operation);
+                }
+                // The senders live as long as this engine does.
+                if let Some(mut over) = over {
+                    let _ = over.wait_for(|over| *over).await;
+                } else {
+                    let _ = changed.changed().await;
+                }
+            }
+        };
+        if let Some(outcome) = self.0.clock.within(at_most, ended).await {
+            return outcome;
         }
         let row = self.0.store.read(move |tx| tx.operation(id)).await?;
         row.map(|row| row.operation)

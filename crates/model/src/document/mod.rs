@@ -122,6 +122,11 @@ impl<T> Located<T> {
 
 /// Reads a document into a value, or tells everything that is wrong with it.
 pub fn read<T: DeserializeOwned>(text: &str, format: Format) -> Result<Located<T>, Faults> {
+    let (tree, draft) = draft(text, format)?;
+    finish(tree, draft)
+}
+
+fn draft(text: &str, format: Format) -> Result<(Option<Node>, Draft), Faults> {
     if text.len() > MAX_BYTES {
         let what = format!("this document has {} bytes", text.len());
         return Err(Faults::from(vec![
@@ -134,7 +139,62 @@ pub fn read<T: DeserializeOwned>(text: &str, format: Format) -> Result<Located<T
         Format::Toml => toml::parse(text, &mut draft),
         Format::Json => json::parse(text, &mut draft),
     };
-    finish(tree, draft)
+    Ok((tree, draft))
+}
+
+/// Reads a document and judges what it says: faults of form and of meaning are told together.
+///
+/// Where something was at fault in its form, what `judge` says of it, or of what stands in the same
+/// group, is left out: it may be wrong only since that part is missing.
+pub fn read_and_judge<T, I>(
+    text: &str,
+    format: Format,
+    judge: impl FnOnce(&T) -> I,
+) -> Result<Located<T>, Faults>
+where
+    T: DeserializeOwned,
+    I: IntoIterator<Item = Fault>,
+{
+    let (located, mut faults) = match draft(text, format) {
+        Ok((Some(tree), draft)) => repaired::<T>(tree, draft),
+        Ok((None, draft)) => return Err(first(draft.into_faults())),
+        Err(faults) => return Err(faults),
+    };
+    let Some(located) = located else {
+        return Err(first(faults));
+    };
+    let told = faults.len();
+    for fault in judge(&located.value) {
+        if !faults
+            .iter()
+            .take(told)
+            .any(|of_form| touches(of_form, &fault))
+        {
+            faults.push(located.place(fault));
+        }
+    }
+    if faults.is_empty() {
+        Ok(located)
+    } else {
+        Err(first(faults))
+    }
+}
+
+/// Whether a fault of form may be why something else seems to be wrong.
+fn touches(of_form: &Fault, other: &Fault) -> bool {
+    let group = other
+        .path
+        .rfind(['.', '['])
+        .and_then(|end| other.path.get(..end));
+    let around = group.unwrap_or(&other.path);
+    of_form
+        .path
+        .strip_prefix(around)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        || other
+            .path
+            .strip_prefix(of_form.path.as_str())
+            .is_some_and(|rest| !of_form.path.is_empty() && rest.starts_with(['.', '[']))
 }
 
 /// Reads a JSON value, as an HTTP request brings it; its faults have paths and no lines.
@@ -145,14 +205,20 @@ pub fn read_value<T: DeserializeOwned>(value: &serde_json::Value) -> Result<Loca
 }
 
 fn finish<T: DeserializeOwned>(tree: Option<Node>, draft: Draft) -> Result<Located<T>, Faults> {
-    let mut faults = draft.into_faults();
-    let Some(mut tree) = tree else {
-        return Err(first(faults));
+    let Some(tree) = tree else {
+        return Err(first(draft.into_faults()));
     };
-    match repair::read::<T>(&mut tree, &mut faults) {
-        Some(value) if faults.is_empty() => Ok(Located { value, tree }),
-        _ => Err(first(faults)),
+    match repaired(tree, draft) {
+        (Some(located), faults) if faults.is_empty() => Ok(located),
+        (_, faults) => Err(first(faults)),
     }
+}
+
+/// What can be read once everything that is at fault is taken out, and what is at fault.
+fn repaired<T: DeserializeOwned>(mut tree: Node, draft: Draft) -> (Option<Located<T>>, Vec<Fault>) {
+    let mut faults = draft.into_faults();
+    let value = repair::read::<T>(&mut tree, &mut faults);
+    (value.map(|value| Located { value, tree }), faults)
 }
 
 /// As many faults as are told at once, and a note if there are more.

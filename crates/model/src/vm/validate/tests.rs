@@ -252,3 +252,24 @@ cloud_init: {}
     assert_eq!(spec.value.validate(), []);
     insta::assert_snapshot!(spec.refuse(spec.value.not_yet()).unwrap_err());
 }
+
+#[test]
+fn faults_of_form_do_not_hide_faults_of_meaning_elsewhere() {
+    let text = "name: web\nmemori: 2 GiB\ncpus: 0\ndisks:\n  - size: 20 GX\n  - size: 100 TiB\n";
+    let judge = |spec: &VmSpec| spec.validate();
+    let faults = document::read_and_judge(text, Format::Yaml, judge).unwrap_err();
+    let told: Vec<_> = faults
+        .as_slice()
+        .iter()
+        .map(|fault| (fault.path.as_str(), fault.line))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("memori", Some(2)),
+            ("cpus.count", Some(3)),
+            ("disks[0].size", Some(5)),
+            ("disks[1].size", Some(6)),
+        ]
+    );
+}
