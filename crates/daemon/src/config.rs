@@ -75,7 +75,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             state_dir: "/var/lib/hvd".into(),
-            socket: "/run/hvd/hvd.sock".into(),
+            socket: "/run/hyper-nixos/hvd.sock".into(),
             socket_group: None,
             broker_socket: "/run/hv-broker/broker.sock".into(),
             listen: None,

@@ -31,8 +31,8 @@ Usage: hvd [--config FILE]
        hvd check-config FILE
        hvd --help | --version
 
-Without a configuration file everything has its default. What is logged is chosen by RUST_LOG,
-such as RUST_LOG=hvd=debug.
+Without a configuration file everything has its default. What is logged is chosen by HV_LOG,
+such as HV_LOG=hvd=debug.
 ";
 
 /// Threads that must not block. Reads are answered from memory, so few are plenty.
@@ -123,7 +123,7 @@ fn answer(request: Request) -> Result<(), Failure> {
 }
 
 fn run(config: Config) -> Result<(), Failure> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("HV_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

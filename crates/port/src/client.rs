@@ -193,17 +193,7 @@ impl Client {
                 let message = format!("the broker at {path} did not answer within {seconds} s");
                 HypervisorError::new(HypervisorErrorKind::TimedOut, message)
             }
-            WireError::Io(fault)
-                if matches!(
-                    fault.kind(),
-                    io::ErrorKind::UnexpectedEof
-                        | io::ErrorKind::BrokenPipe
-                        | io::ErrorKind::ConnectionReset
-                ) =>
-            {
-                self.failed(&WireError::Closed, limit)
-            }
-            WireError::Closed => {
+            error if error.is_departure() => {
                 let message = format!("the broker at {path} closed the connection");
                 HypervisorError::new(HypervisorErrorKind::Unavailable, message)
             }

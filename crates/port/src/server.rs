@@ -216,7 +216,10 @@ impl Server {
             let wire = wire;
             let ended = stopped.map_err(WireError::from);
             match ended.and_then(|stopped| serve(&wire, &*host, &stopped)) {
-                Ok(()) | Err(WireError::Closed) => tracing::debug!(user, process, "a client left"),
+                Ok(()) => tracing::debug!(user, process, "a client left"),
+                Err(error) if error.is_departure() => {
+                    tracing::debug!(user, process, %error, "a client left");
+                }
                 Err(error) => {
                     tracing::warn!(user, process, %error, "a client's connection was ended");
                     tell(&wire, HypervisorErrorKind::Invalid, error.to_string());

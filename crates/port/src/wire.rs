@@ -74,6 +74,15 @@ impl WireError {
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::TimedOut)
     }
+
+    /// Whether it is that the other side is gone, at whatever moment it went.
+    pub(crate) fn is_departure(&self) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        let gone = |error: &io::Error| {
+            matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+        };
+        matches!(self, Self::Closed) || matches!(self, Self::Io(error) if gone(error))
+    }
 }
 
 /// What one frame carries.
