@@ -119,6 +119,12 @@ names! {
     GroupName = "a group name";
     /// A user as the host knows them.
     UserName = "a user name";
+    /// A group of users as the host knows it.
+    UserGroupName = "a group of users";
+    /// A grant of a role.
+    GrantName = "a grant name";
+    /// A token of the API.
+    TokenName = "a token name";
     /// A CPU model or feature in QEMU's spelling, such as `Skylake-Server` or `ibt`.
     CpuName = "a CPU model or feature";
     /// A machine type in QEMU's spelling, such as `q35` or `virt`.

@@ -59,6 +59,7 @@ fn table(entries: &[AuditEntry], zone: &TimeZone, look: Look) -> String {
         let (decision, policy) = match &entry.decision {
             Decision::Allow { policy } => (Cell::from("allowed"), policy),
             Decision::Deny { policy } => (Cell::painted(Paint::Warning, "denied"), policy),
+            Decision::Ask { policy, .. } => (Cell::painted(Paint::Warning, "asked"), policy),
         };
         table.row([
             moment::on_clock(entry.time, zone).into(),

@@ -101,7 +101,9 @@ impl Caller {
     pub(super) fn must_see(&self, action: Action, resource: &Resource<'_>) -> Answer<()> {
         match self.decide(action, resource) {
             Decision::Allow { .. } => Ok(()),
-            Decision::Deny { policy } => Err(self.denied(action, resource, &policy)),
+            Decision::Deny { policy } | Decision::Ask { policy, .. } => {
+                Err(self.denied(action, resource, &policy))
+            }
         }
     }
 
@@ -112,7 +114,7 @@ impl Caller {
         resource: &Resource<'_>,
     ) -> Answer<Decision> {
         let decision = self.decide(action, resource);
-        let Decision::Deny { policy } = &decision else {
+        let (Decision::Deny { policy } | Decision::Ask { policy, .. }) = &decision else {
             return Ok(decision);
         };
         let refusal = self.denied(action, resource, policy);

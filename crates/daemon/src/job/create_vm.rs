@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use hv_model::{
-    access::Principal,
     device::{Disk, ImageSource, MacAddress},
     event::EventKind,
     hypervisor::{Definition, NewVolume, PlacedDisk, VolumeContent},
@@ -134,8 +133,8 @@ impl CreateVm {
             .await?;
         let mut spec = wanted.settled(self.vm);
         give_free_addresses(wanted, &mut spec, taken, context);
-        if let (None, Principal::User { name, .. }) = (&spec.owner, &context.operation().actor) {
-            spec.owner = Some(name.clone());
+        if spec.owner.is_none() {
+            spec.owner = context.operation().actor.person().cloned();
         }
         let pools = context.look("pools", |host| host.pools()).await?;
         let mut plans = Vec::with_capacity(spec.disks.len());

@@ -1,37 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Who asks, for what, and what the answer is.
+//! What can be asked for.
 
 use serde::{Deserialize, Serialize};
-
-use crate::name::UserName;
-
-/// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Principal {
-    /// A user of the host, known by the credentials of their socket.
-    User {
-        /// Their name.
-        name: UserName,
-        /// Their numeric id.
-        uid: u32,
-    },
-    /// The daemon itself: autostart, restarts, clean-up.
-    System,
-    /// Somebody who cannot be known: whoever reaches the loopback address.
-    Anonymous,
-}
-
-impl Principal {
-    /// How the principal is named in lists and logs.
-    pub fn label(&self) -> &str {
-        match self {
-            Self::User { name, .. } => name.as_str(),
-            Self::System => "system",
-            Self::Anonymous => "anonymous",
-        }
-    }
-}
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $slug:literal;)*) => {
@@ -86,6 +56,8 @@ actions! {
     VmUndelete = "vm.undelete";
     /// Destroy a VM in the trash, for good.
     VmPurge = "vm.purge";
+    /// Give a VM another owner or other tags, on which grants depend.
+    VmAssign = "vm.assign";
     /// Take over a VM that was made elsewhere.
     VmAdopt = "vm.adopt";
     /// Use a VM's console.
@@ -110,20 +82,14 @@ actions! {
     EventView = "event.view";
     /// Read the audit log.
     AuditView = "audit.view";
-}
-
-/// The answer to whether a principal may do something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(tag = "decision", rename_all = "kebab-case")]
-pub enum Decision {
-    /// They may.
-    Allow {
-        /// The policy that says so.
-        policy: String,
-    },
-    /// They may not.
-    Deny {
-        /// The policy that says so.
-        policy: String,
-    },
+    /// See who may do what: grants, quotas, accounts, sessions and tokens of others.
+    AccessView = "access.view";
+    /// Change grants and quotas.
+    AccessChange = "access.change";
+    /// Make, change and remove accounts, and end sessions and tokens of others.
+    AccountChange = "account.change";
+    /// See requests for approval of others.
+    ApprovalView = "approval.view";
+    /// Approve, as a second person, what others ask for.
+    ApprovalGive = "approval.give";
 }

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Who asks, for what, what they were granted, and what the answer is.
+//!
+//! ```text
+//!  Principal ──has──▶ Grant (role, on what) ──▶ Decision: allow, deny, or ask
+//!      wants Action on a resource ────────────▶
+//! ```
+
+mod action;
+mod decision;
+mod grant;
+mod principal;
+mod role;
+
+pub use self::{
+    action::Action,
+    decision::{Decision, Need},
+    grant::{Grant, GrantSource, Grantee, Profile, Scope},
+    principal::Principal,
+    role::Role,
+};
