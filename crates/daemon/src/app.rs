@@ -6,11 +6,12 @@ use std::sync::Arc;
 use hv_model::hypervisor::Hypervisor;
 
 use crate::{
+    access::{Access, PolicyFault, stored_grants},
     clock::{Clock, Ids},
     config::Config,
     engine::{Engine, Port},
     observe::Observer,
-    store::{Inventory, Result, Store, StoreOptions},
+    store::{Inventory, Store, StoreError, StoreOptions},
 };
 
 /// Everything that a request needs. Cheap to clone.
@@ -20,6 +21,8 @@ pub struct App {
     pub store: Store,
     /// What carries out changes.
     pub engine: Engine,
+    /// What decides who may do what.
+    pub access: Access,
     /// What is known of VMs and the host, in memory.
     pub inventory: Inventory,
     /// The host, for what is no change: consoles.
@@ -60,10 +63,21 @@ impl Parts {
     }
 }
 
+/// Why the daemon can't begin to work.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Not even the policies of every installation can be put in force.
+    #[error(transparent)]
+    Policy(#[from] PolicyFault),
+}
+
 impl App {
     /// Opens the store and begins to work: operations that an earlier run left are finished or
     /// undone, the host is listened to, reconcilers run. Must be called within a runtime.
-    pub fn start(parts: Parts) -> Result<Self> {
+    pub fn start(parts: Parts) -> Result<Self, StartError> {
         let Parts {
             config,
             host,
@@ -74,6 +88,8 @@ impl App {
         } = parts;
         let store = Store::open_with(&config.state_dir, clock.clone(), ids.clone(), store_options)?;
         let config = Arc::new(config);
+        let stored = store.read_at_start(stored_grants)?;
+        let access = Access::start(&config.access, stored, &clock)?;
         let inventory = store.inventory().clone();
         let port = Port::new(host);
         let observer = Observer::new(
@@ -94,6 +110,7 @@ impl App {
         let app = Self {
             store,
             engine,
+            access,
             inventory,
             port,
             clock,

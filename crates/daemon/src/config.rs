@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use hv_model::document::{self, Fault, Faults, Format};
+use hv_model::{
+    access::{Grant, Profile},
+    document::{self, Fault, Faults, Format},
+};
 use serde::{Deserialize, Serialize};
 
 /// The daemon's configuration.
@@ -24,9 +27,11 @@ pub struct Config {
     pub socket_group: Option<String>,
     /// The socket on which the broker listens.
     pub broker_socket: PathBuf,
-    /// A TCP address on which the API is served, too, for looking only.
+    /// A TCP address on which the API is served, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<Listen>,
+    /// Who may do what.
+    pub access: AccessConfig,
     /// What happens to deleted VMs.
     pub trash: TrashConfig,
     /// How much of the past is kept.
@@ -41,6 +46,20 @@ pub struct Config {
 pub struct Listen {
     /// An address of the loopback interface, with its port: `127.0.0.1:8080`.
     pub address: SocketAddr,
+}
+
+/// Who may do what. Root may everything; everybody else what they were granted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccessConfig {
+    /// Which acts need more than a grant: `production` asks for a fresh proof of identity before
+    /// what is grave, `strict` for a second person.
+    pub profile: Profile,
+    /// The folder with the owner's own policies, `*.cedar`; one that is not there has none.
+    pub policies: PathBuf,
+    /// Who has which role, and where.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Grant>,
 }
 
 /// What happens to deleted VMs.
@@ -79,9 +98,20 @@ impl Default for Config {
             socket_group: None,
             broker_socket: "/run/hv-broker/broker.sock".into(),
             listen: None,
+            access: AccessConfig::default(),
             trash: TrashConfig::default(),
             history: HistoryConfig::default(),
             operations: OperationsConfig::default(),
+        }
+    }
+}
+
+impl Default for AccessConfig {
+    fn default() -> Self {
+        Self {
+            profile: Profile::default(),
+            policies: "/etc/hyper-nixos/policies".into(),
+            grants: Vec::new(),
         }
     }
 }
@@ -187,12 +217,20 @@ impl Config {
             ("state_dir", &self.state_dir),
             ("socket", &self.socket),
             ("broker_socket", &self.broker_socket),
+            ("access.policies", &self.access.policies),
         ] {
             if !value.is_absolute() {
                 faults.push(
                     Fault::new(path, "this path depends on where hvd is started")
                         .allowed("a path that begins with /"),
                 );
+            }
+        }
+        for (place, grant) in self.access.grants.iter().enumerate() {
+            let before = self.access.grants.iter().take(place);
+            if before.into_iter().any(|other| other.name == grant.name) {
+                let what = format!("there are two grants {}", grant.name);
+                faults.push(Fault::new(format!("access.grants[{place}].name"), what));
             }
         }
         let mut range = |path: &str, value: u64, least: u64, most: u64| {

@@ -23,4 +23,4 @@ pub mod observe;
 pub mod sim;
 pub mod store;
 
-pub use app::{App, Parts};
+pub use app::{App, Parts, StartError};

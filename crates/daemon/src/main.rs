@@ -11,7 +11,7 @@ use std::{
 };
 
 use hvd::{
-    App, Parts,
+    App, Parts, StartError,
     config::{Config, ConfigError},
     http::{Ending, ListenError, Server},
     store::StoreError,
@@ -59,7 +59,7 @@ enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Start(#[from] StartError),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
             eprintln!("hvd: {failure}");
             match failure {
                 Failure::Usage(_) | Failure::Config(_) => ExitCode::from(2),
-                Failure::Store(StoreError::Damaged { path, .. }) => {
+                Failure::Start(StartError::Store(StoreError::Damaged { path, .. })) => {
                     let path = path.display();
                     eprintln!(
                         "\nMove {path} away and start hvd again: what VMs there are, and what they \
@@ -186,7 +186,9 @@ fn lock(folder: &Path) -> Result<OwnedFd, Failure> {
         .map_err(|error| broken(&path, error.into()))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse(folder.to_owned()).into()),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(StartError::from(StoreError::InUse(folder.to_owned())).into())
+        }
         Err(error) => Err(broken(&path, error.into())),
     }
 }

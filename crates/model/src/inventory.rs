@@ -219,6 +219,17 @@ pub struct ChangeVm {
     pub on_crash: Option<OnCrash>,
 }
 
+impl ChangeVm {
+    /// Changes what grants depend on: the owner and the tags.
+    pub fn assign(&self, owner: &mut Option<UserName>, tags: &mut BTreeSet<Tag>) {
+        if self.owner.is_some() {
+            owner.clone_from(&self.owner);
+        }
+        tags.extend(self.add_tags.iter().cloned());
+        tags.retain(|tag| !self.remove_tags.contains(tag));
+    }
+}
+
 /// Another way to start with the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]

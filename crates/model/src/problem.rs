@@ -95,6 +95,18 @@ catalogue! {
         "You may not do that.",
         "No policy allows it to you.",
         "Ask an administrator of this host.";
+    LoginNeeded = "login-needed", 401, Denied,
+        "It is not known who asks.",
+        "Over TCP nobody is known before they log in, and nothing is shown to nobody.",
+        "Log in: hv login. On the host itself, hv reaches the daemon through its socket, which knows you.";
+    ProofNeeded = "proof-needed", 403, Denied,
+        "This needs a fresh proof of who you are.",
+        "It destroys something, or changes who may do what. Whoever sits down at an open terminal must not be able to do that.",
+        "Prove it with your password or a one-time code, as the command asks.";
+    ApprovalNeeded = "approval-needed", 403, Denied,
+        "This needs a second person.",
+        "It destroys something, or changes who may do what, and this host's profile is strict.",
+        "Ask somebody who may approve it: hv approve lists what is asked for.";
     RefusedByPolicy = "refused-by-policy", 403, Denied,
         "This host's policy does not allow that.",
         "The policy of the host, which root owns, says what VMs may have here: which pools, networks, devices and sizes. It holds for everybody.",

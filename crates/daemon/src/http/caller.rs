@@ -8,7 +8,7 @@ use std::sync::{
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use hv_model::{
-    access::{Action, Decision, Principal},
+    access::{Action, Decision, Need, Principal},
     problem::{Problem, ProblemKind},
 };
 
@@ -16,13 +16,13 @@ use super::{
     Api,
     refusal::{Answer, Refusal},
 };
-use crate::access::{Resource, authorize};
+use crate::access::{Assurance, Resource, Subject};
 
 /// The other side of a connection. Whoever serves a connection puts it into each request.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// Who it is.
-    pub principal: Principal,
+    pub subject: Arc<Subject>,
     /// Which way it came.
     pub transport: Transport,
     /// Whether it may leave what is sent to it unread for as long as it likes.
@@ -40,9 +40,9 @@ pub enum Transport {
 
 impl Peer {
     /// The other side of a connection that came in this way.
-    pub fn new(principal: Principal, transport: Transport) -> Self {
+    pub fn new(subject: Subject, transport: Transport) -> Self {
         Self {
-            principal,
+            subject: Arc::new(subject),
             transport,
             patience: Arc::default(),
         }
@@ -64,6 +64,8 @@ impl Peer {
 pub(super) struct Caller {
     pub(super) api: Api,
     pub(super) peer: Peer,
+    /// What they have shown besides who they are.
+    pub(super) assurance: Assurance,
 }
 
 impl FromRequestParts<Api> for Caller {
@@ -74,9 +76,15 @@ impl FromRequestParts<Api> for Caller {
             let detail = "The connection does not say who is on its other side.";
             return Err(Refusal::new(ProblemKind::Internal, detail));
         };
+        if peer.subject.principal == Principal::Anonymous {
+            let (method, path) = (&parts.method, parts.uri.path());
+            let detail = format!("{method} {path} is answered only to those who are known.");
+            return Err(Refusal::new(ProblemKind::LoginNeeded, detail));
+        }
         Ok(Self {
             api: api.clone(),
             peer,
+            assurance: Assurance::None,
         })
     }
 }
@@ -84,12 +92,13 @@ impl FromRequestParts<Api> for Caller {
 impl Caller {
     /// Who asks.
     pub(super) fn principal(&self) -> &Principal {
-        &self.peer.principal
+        &self.peer.subject.principal
     }
 
     /// Whether they may do this to that.
     pub(super) fn decide(&self, action: Action, resource: &Resource<'_>) -> Decision {
-        authorize(self.principal(), action, resource)
+        let access = &self.api.app().access;
+        access.decide(&self.peer.subject, self.assurance, action, resource)
     }
 
     /// Whether they may see this.
@@ -97,35 +106,24 @@ impl Caller {
         matches!(self.decide(action, resource), Decision::Allow { .. })
     }
 
-    /// Refuses a look at a list or log that they may not see.
+    /// Refuses a look at something that they may not see.
     pub(super) fn must_see(&self, action: Action, resource: &Resource<'_>) -> Answer<()> {
-        match self.decide(action, resource) {
-            Decision::Allow { .. } => Ok(()),
-            Decision::Deny { policy } | Decision::Ask { policy, .. } => {
-                Err(self.denied(action, resource, &policy))
-            }
-        }
+        let decision = self.decide(action, resource);
+        self.unless_allowed(&decision, action, resource)
     }
 
-    /// The decision that allows a change, for the audit log; a denial is written there at once.
+    /// The decision that allows a change, for the audit log; another one is written there at once.
     pub(super) async fn must_may(
         &self,
         action: Action,
         resource: &Resource<'_>,
     ) -> Answer<Decision> {
         let decision = self.decide(action, resource);
-        let (Decision::Deny { policy } | Decision::Ask { policy, .. }) = &decision else {
-            return Ok(decision);
-        };
-        let refusal = self.denied(action, resource, policy);
-        let may_record = *self.principal() != Principal::Anonymous
-            || self.api.denials().take(self.api.app().clock.now());
-        if may_record {
+        if let Err(refusal) = self.unless_allowed(&decision, action, resource) {
             self.record(action, resource, decision).await?;
-        } else {
-            tracing::warn!(action = action.as_str(), %resource, "denied, too often to record");
+            return Err(refusal);
         }
-        Err(refusal)
+        Ok(decision)
     }
 
     /// Writes a decision to the audit log that no operation stands for.
@@ -149,15 +147,39 @@ impl Caller {
             .await?)
     }
 
-    fn denied(&self, action: Action, resource: &Resource<'_>, policy: &str) -> Refusal {
-        let who = match self.principal() {
-            Principal::Anonymous => "Whoever comes over TCP cannot be known, and".to_owned(),
-            known => known.label().to_owned(),
+    /// Says who may not do what to what, which policy says so, and how to go on.
+    fn unless_allowed(
+        &self,
+        decision: &Decision,
+        action: Action,
+        resource: &Resource<'_>,
+    ) -> Answer<()> {
+        let (who, what) = (self.principal().label(), action.as_str());
+        let (kind, why) = match decision {
+            Decision::Allow { .. } => return Ok(()),
+            Decision::Deny { policy } if policy == "default" => {
+                (ProblemKind::Denied, "no policy permits it".to_owned())
+            }
+            Decision::Deny { policy } => (
+                ProblemKind::Denied,
+                format!("the policy {policy} forbids it"),
+            ),
+            Decision::Ask { policy, needs } => match needs {
+                Need::Proof => (
+                    ProblemKind::ProofNeeded,
+                    format!("the policy {policy} asks for a fresh proof of identity"),
+                ),
+                Need::SecondPerson => (
+                    ProblemKind::ApprovalNeeded,
+                    format!("the policy {policy} asks for a second person"),
+                ),
+            },
         };
-        let detail = format!(
-            "{who} may not do {} to {resource} ({policy}).",
-            action.as_str()
-        );
-        Problem::new(ProblemKind::Denied, detail).into()
+        let may = match kind {
+            ProblemKind::Denied => "may not do",
+            _ => "may not yet do",
+        };
+        let detail = format!("{who} {may} {what} to {resource}: {why}.");
+        Err(Problem::new(kind, detail).into())
     }
 }

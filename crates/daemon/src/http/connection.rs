@@ -2,7 +2,7 @@
 //! One connection: who is on its other side, and how long it may keep us waiting.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     io,
     pin::Pin,
     sync::{
@@ -13,46 +13,67 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hv_model::{access::Principal, name::UserName};
+use hv_model::{
+    access::Principal,
+    name::{UserGroupName, UserName},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::UnixStream,
     time::Sleep,
 };
 
+use crate::access::Subject;
+
 /// How long the other side may leave what is sent to it unread.
 const UNREAD: Duration = Duration::from_secs(30);
-/// How long a user's name is remembered.
+/// How long a user's name and groups are remembered.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// Finds out who opened a unix connection.
 #[derive(Debug, Default)]
-pub(super) struct Users(Mutex<HashMap<u32, (UserName, Instant)>>);
+pub(super) struct Users(Mutex<HashMap<u32, (Subject, Instant)>>);
 
 impl Users {
-    /// The user on the other side, as the kernel says.
-    pub(super) async fn of(&self, stream: &UnixStream) -> io::Result<Principal> {
+    /// The user on the other side, as the kernel says, with the groups that the host has them in.
+    pub(super) async fn of(&self, stream: &UnixStream) -> io::Result<Subject> {
         let uid = stream.peer_cred()?.uid();
-        if let Some(name) = self.remembered(uid) {
-            return Ok(Principal::User { name, uid });
+        if let Some(subject) = self.remembered(uid) {
+            return Ok(subject);
         }
         // Names may come from a directory in the network, which may take its time.
-        let found = tokio::task::spawn_blocking(move || uzers::get_user_by_uid(uid)).await;
-        let found = found.map_err(io::Error::other)?;
-        let name = found.and_then(|user| user.name().to_str()?.parse().ok());
+        let found = tokio::task::spawn_blocking(move || user(uid)).await;
+        let (name, groups) = found.map_err(io::Error::other)?;
         let name = name.map_or_else(|| unnamed(uid), Ok)?;
+        let subject = Subject {
+            groups,
+            ..Subject::new(Principal::User { name, uid })
+        };
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(uid, (UserName::clone(&name), Instant::now()));
-        Ok(Principal::User { name, uid })
+            .insert(uid, (subject.clone(), Instant::now()));
+        Ok(subject)
     }
 
-    fn remembered(&self, uid: u32) -> Option<UserName> {
-        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (name, since) = names.get(&uid)?;
-        (since.elapsed() < REMEMBERED).then(|| name.clone())
+    fn remembered(&self, uid: u32) -> Option<Subject> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (subject, since) = known.get(&uid)?;
+        (since.elapsed() < REMEMBERED).then(|| subject.clone())
     }
+}
+
+/// A user's name and groups, as far as our rule for names allows them.
+fn user(uid: u32) -> (Option<UserName>, BTreeSet<UserGroupName>) {
+    let Some(user) = uzers::get_user_by_uid(uid) else {
+        return (None, BTreeSet::new());
+    };
+    let groups = user.groups().unwrap_or_default();
+    let groups = groups
+        .iter()
+        .filter_map(|group| group.name().to_str()?.parse().ok());
+    let name = user.name().to_str().and_then(|name| name.parse().ok());
+    (name, groups.collect())
 }
 
 /// The name of a user who has none, or one that our rule for names does not allow.
@@ -149,12 +170,15 @@ mod tests {
     async fn the_kernel_says_who_opened_a_connection() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let users = Users::default();
-        let principal = users.of(&ours).await.unwrap();
-        let Principal::User { uid, .. } = &principal else {
-            panic!("{principal:?}")
+        let subject = users.of(&ours).await.unwrap();
+        let Principal::User { uid, .. } = &subject.principal else {
+            panic!("{subject:?}")
         };
         assert_eq!(*uid, uzers::get_current_uid());
-        assert_eq!(users.of(&ours).await.unwrap(), principal);
+        let group = uzers::get_group_by_gid(uzers::get_current_gid()).unwrap();
+        let group: UserGroupName = group.name().to_str().unwrap().parse().unwrap();
+        assert!(subject.groups.contains(&group), "{subject:?}");
+        assert_eq!(users.of(&ours).await.unwrap(), subject);
     }
 
     #[tokio::test(start_paused = true)]

@@ -72,7 +72,7 @@ async fn console(
     mut request: Request,
 ) -> Answer {
     let (_, vm) = caller.vm(&key)?;
-    let resource = Resource::vm(&vm.summary);
+    let resource = Resource::vm(&vm);
     let decision = caller.must_may(Action::VmConsole, &resource).await?;
     let upgrade = upgrade(&mut request)?;
     caller

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use hv_model::{access::Action, event::Event, page::Page, problem::ProblemKind};
+use hv_model::{event::Event, page::Page, problem::ProblemKind};
 use serde::Deserialize;
 use tokio::sync::watch;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -22,7 +22,7 @@ use super::{
     refusal::{Answer, Refusal},
     sse,
 };
-use crate::{access::Resource, store::EventFilter};
+use crate::store::EventFilter;
 
 /// How many events are read at once for a stream.
 const BATCH: u32 = 256;
@@ -61,7 +61,6 @@ struct EventQuery {
         (String = "text/event-stream"),
     ))))]
 async fn list(caller: Caller, Query(query): Query<EventQuery>, headers: HeaderMap) -> Answer {
-    caller.must_see(Action::EventView, &Resource::Events)?;
     let filter = EventFilter {
         about: query.vm.map(|vm| vm_id(&caller, vm)).transpose()?,
     };
@@ -81,9 +80,10 @@ async fn list(caller: Caller, Query(query): Query<EventQuery>, headers: HeaderMa
         .last()
         .filter(|_| full)
         .map(|last| last.seq.to_string());
+    let snapshot = caller.api.app().inventory.snapshot();
     let items = items
         .into_iter()
-        .filter(|event| is_visible(&caller, event))
+        .filter(|event| caller.sees_event(&snapshot, event))
         .collect();
     Ok(Json(Page { items, next_page }).into_response())
 }
@@ -98,16 +98,6 @@ fn last_event_id(headers: &HeaderMap) -> Answer<Option<u64>> {
         return Err(Refusal::new(ProblemKind::BadRequest, detail));
     };
     Ok(Some(place.0))
-}
-
-/// Whether they may see an event. One about a VM that is gone tells no more than that it was.
-fn is_visible(caller: &Caller, event: &Event) -> bool {
-    let snapshot = caller.api.app().inventory.snapshot();
-    let vm = Some(&event.subject).filter(|subject| subject.kind == "vm");
-    match vm.and_then(|subject| snapshot.vm(&subject.id)) {
-        Some(vm) => caller.may_see(Action::VmView, &Resource::vm(&vm.summary)),
-        None => caller.may_see(Action::EventView, &Resource::Events),
-    }
 }
 
 /// A reader's place in the log.
@@ -153,8 +143,9 @@ impl Reader {
             }
             self.changed.borrow_and_update();
             let events = self.read().await?;
+            let snapshot = self.caller.api.app().inventory.snapshot();
             for event in &events {
-                if is_visible(&self.caller, event) {
+                if self.caller.sees_event(&snapshot, event) {
                     self.ready.push_back(sse::message(event.seq, event)?);
                 }
             }

@@ -23,5 +23,5 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[utoipa::path(get, path = "/v1/health", tag = "host", responses((status = 200, body = Health)))]
 async fn show(caller: Caller, _: Query<NoParameters>) -> Answer {
     caller.must_see(Action::HostView, &Resource::Host)?;
-    Ok(Json(monitor::health(caller.api.app()).await?).into_response())
+    Ok(Json(monitor::health(caller.api.app(), &caller).await?).into_response())
 }

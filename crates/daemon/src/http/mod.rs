@@ -11,7 +11,6 @@
 //! the other does not. Looks at VMs and the host are answered from memory. Every error is a
 //! problem of the catalogue, whoever noticed it.
 
-mod allowance;
 mod audit;
 mod body;
 mod caller;
@@ -38,14 +37,15 @@ mod sse;
 mod stored_list;
 mod upload;
 mod version;
+mod visibility;
 mod vm;
 mod vm_action;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{Router, middleware};
 
-use self::{allowance::Allowance, stored_list::StoredList};
+use self::stored_list::StoredLists;
 pub use self::{
     caller::{Peer, Transport},
     description::openapi,
@@ -62,10 +62,8 @@ pub struct Api(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     app: App,
-    /// The list of all VMs as it was last sent.
-    vms: StoredList,
-    /// How many denials of those who cannot be known are written to the audit log.
-    denials: Allowance,
+    /// The list of VMs as it was last sent to each who asked.
+    vms: StoredLists,
     /// Whether the daemon ends, so that streams without an end must.
     ending: Ending,
 }
@@ -75,8 +73,7 @@ impl Api {
     pub fn new(app: App, ending: Ending) -> Self {
         Self(Arc::new(Inner {
             app,
-            vms: StoredList::default(),
-            denials: Allowance::new(60, Duration::from_secs(60)),
+            vms: StoredLists::default(),
             ending,
         }))
     }
@@ -85,12 +82,8 @@ impl Api {
         &self.0.app
     }
 
-    fn vms(&self) -> &StoredList {
+    fn vms(&self) -> &StoredLists {
         &self.0.vms
-    }
-
-    fn denials(&self) -> &Allowance {
-        &self.0.denials
     }
 
     fn ending(&self) -> Ending {

@@ -24,7 +24,9 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[utoipa::path(get, path = "/v1/networks", tag = "host",
     responses((status = 200, body = Page<Network>)))]
 async fn list(caller: Caller, _: Query<NoParameters>, headers: HeaderMap) -> Answer {
-    caller.must_see(Action::NetworkView, &Resource::Networks)?;
-    let networks = caller.api.app().inventory.snapshot().networks.to_vec();
+    let snapshot = caller.api.app().inventory.snapshot();
+    let seen =
+        |network: &&Network| caller.may_see(Action::NetworkView, &Resource::Network(&network.name));
+    let networks: Vec<_> = snapshot.networks.iter().filter(seen).cloned().collect();
     Ok(Written::new(networks)?.answer(&headers))
 }

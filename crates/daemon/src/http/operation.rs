@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hv_model::{
-    access::{Action, Decision},
+    access::Decision,
     id::{OperationId, VmId},
     operation::{Operation, OperationState},
     page::Page,
@@ -27,8 +27,8 @@ use super::{
     sse,
 };
 use crate::{
-    access::Resource,
     engine::{JobRequest, SubmitOptions},
+    monitor::Sight,
     store::OperationFilter,
 };
 
@@ -118,7 +118,6 @@ struct OperationQuery {
 #[utoipa::path(get, path = "/v1/operations", tag = "operations", params(OperationQuery),
     responses((status = 200, body = Page<Operation>)))]
 async fn list(caller: Caller, Query(query): Query<OperationQuery>) -> Answer {
-    caller.must_see(Action::OperationView, &Resource::Operations)?;
     let filter = OperationFilter {
         states: query.state.into_iter().collect(),
         target: query.vm.map(|vm| vm_id(&caller, vm)).transpose()?,
@@ -129,7 +128,12 @@ async fn list(caller: Caller, Query(query): Query<OperationQuery>) -> Answer {
         .app()
         .store
         .read(move |read| read.operations(&filter, page, limit));
-    Ok(Json(read.await?).into_response())
+    let mut found: Page<Operation> = read.await?;
+    let snapshot = caller.api.app().inventory.snapshot();
+    found
+        .items
+        .retain(|operation| caller.sees_operation(&snapshot, operation));
+    Ok(Json(found).into_response())
 }
 
 /// The id of the VM of this name; an id may be of a VM that is gone.
@@ -173,16 +177,16 @@ async fn show(
 async fn find(caller: &Caller, key: &Key) -> Answer<Operation> {
     let not_found = || key.not_found("operation", "hv op list");
     let id: OperationId = key.0.parse().map_err(|_| not_found())?;
-    if !caller.may_see(Action::OperationView, &Resource::Operation(id)) {
-        return Err(not_found());
-    }
     let row = caller
         .api
         .app()
         .store
         .read(move |read| read.operation(id))
         .await?;
-    row.map(|row| row.operation).ok_or_else(not_found)
+    let snapshot = caller.api.app().inventory.snapshot();
+    row.map(|row| row.operation)
+        .filter(|operation| caller.sees_operation(&snapshot, operation))
+        .ok_or_else(not_found)
 }
 
 /// Sends an operation at each of its changes.
@@ -225,8 +229,7 @@ fn follow(api: Api, id: OperationId) -> Response {
     ))]
 async fn cancel(caller: Caller, key: Key, Query(query): Query<ChangeQuery>) -> Answer {
     let operation = find(&caller, &key).await?;
-    let resource = Resource::Operation(operation.id);
-    let decision = caller.must_may(Action::OperationCancel, &resource).await?;
+    let decision = caller.must_may_cancel(&operation).await?;
     let engine = &caller.api.app().engine;
     let operation = engine
         .cancel(caller.principal(), operation.id, decision)

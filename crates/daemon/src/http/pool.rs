@@ -24,7 +24,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[utoipa::path(get, path = "/v1/pools", tag = "host",
     responses((status = 200, body = Page<Pool>)))]
 async fn list(caller: Caller, _: Query<NoParameters>, headers: HeaderMap) -> Answer {
-    caller.must_see(Action::PoolView, &Resource::Pools)?;
-    let pools = caller.api.app().inventory.snapshot().pools.to_vec();
+    let snapshot = caller.api.app().inventory.snapshot();
+    let seen = |pool: &&Pool| caller.may_see(Action::PoolView, &Resource::Pool(&pool.name));
+    let pools: Vec<_> = snapshot.pools.iter().filter(seen).cloned().collect();
     Ok(Written::new(pools)?.answer(&headers))
 }

@@ -193,9 +193,9 @@ mod tests {
         let faults = faults::<PlanQuery>("wiat=1s&dry_run=maybe&wait=9h&wait=9h");
         insta::assert_snapshot!(faults.join("\n"), @r#"
         wait: is given twice
+        wiat: is not a known key (nearest: wait); allowed: wait, dry_run
         dry_run: "maybe" is not one of the allowed words; allowed: false, true
         wait: "9h" is not a time to wait; allowed: 0s to 300s
-        wiat: is not a known key (nearest: wait); allowed: wait, dry_run
         "#);
     }
 

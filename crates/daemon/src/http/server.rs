@@ -21,7 +21,7 @@ use super::{
     listener::{ListenError, UnixSocket, listen_tcp},
     router,
 };
-use crate::{app::App, config::Config};
+use crate::{access::Subject, app::App, config::Config};
 
 /// How many connections there may be at once. More wait until one ends.
 const CONNECTIONS: usize = 1_024;
@@ -124,7 +124,7 @@ impl Door {
             accepted = tcp => {
                 let (stream, _) = accepted?;
                 stream.set_nodelay(true)?;
-                let peer = Peer::new(Principal::Anonymous, Transport::Tcp);
+                let peer = Peer::new(Subject::new(Principal::Anonymous), Transport::Tcp);
                 Ok(Box::pin(serve_one(self.router.clone(), stream, peer, self.ending.clone(), room)))
             }
         }
@@ -135,8 +135,8 @@ impl Door {
         let ending = self.ending.clone();
         Box::pin(async move {
             match users.of(&stream).await {
-                Ok(principal) => {
-                    let peer = Peer::new(principal, Transport::Unix);
+                Ok(subject) => {
+                    let peer = Peer::new(subject, Transport::Unix);
                     serve_one(router, stream, peer, ending, room).await;
                 }
                 Err(error) => tracing::warn!(%error, "a connection's user cannot be found out"),

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A list that is written once and sent often.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{
     body::Body,
@@ -13,10 +16,19 @@ use hv_model::{page::Page, problem::ProblemKind};
 use serde::Serialize;
 
 use super::refusal::{Answer, Refusal};
+use crate::access::Subject;
 
-/// A list as it was last written, with the version that it was written of.
+/// How many lists are kept, each for another who may see another part.
+const KEPT: usize = 32;
+
+/// Which state of the world a list was written of, and under which policies.
+pub(super) type Version = (u64, u64);
+
+/// A list as it was last written for each who asked.
 #[derive(Debug, Default)]
-pub(super) struct StoredList(Mutex<Option<(u64, Arc<Written>)>>);
+pub(super) struct StoredLists(Mutex<ByReader>);
+
+type ByReader = HashMap<Arc<Subject>, (Version, Arc<Written>)>;
 
 /// A list ready to be sent.
 #[derive(Debug)]
@@ -25,21 +37,26 @@ pub(super) struct Written {
     etag: HeaderValue,
 }
 
-impl StoredList {
-    /// The list of this version, which `items` makes if it was not written before.
+impl StoredLists {
+    /// The list of this version for whom it is, which `items` makes if it was not written before.
     pub(super) fn of<T: Serialize>(
         &self,
-        version: u64,
+        reader: &Arc<Subject>,
+        version: Version,
         items: impl FnOnce() -> Vec<T>,
     ) -> Answer<Arc<Written>> {
         let stored = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, written)) = &*stored()
+        if let Some((of, written)) = stored().get(reader)
             && *of == version
         {
             return Ok(Arc::clone(written));
         }
         let written = Arc::new(Written::new(items())?);
-        *stored() = Some((version, Arc::clone(&written)));
+        let mut stored = stored();
+        if stored.len() >= KEPT && !stored.contains_key(reader) {
+            stored.clear();
+        }
+        stored.insert(Arc::clone(reader), (version, Arc::clone(&written)));
         Ok(written)
     }
 }
@@ -106,7 +123,15 @@ fn has(headers: &HeaderMap, etag: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use hv_model::access::Principal;
+
     use super::*;
+
+    fn reader(name: &str) -> Arc<Subject> {
+        Arc::new(Subject::new(Principal::Account {
+            name: name.parse().unwrap(),
+        }))
+    }
 
     fn asked_with(tag: &str) -> HeaderMap {
         HeaderMap::from_iter([(header::IF_NONE_MATCH, tag.parse().unwrap())])
@@ -114,21 +139,32 @@ mod tests {
 
     #[test]
     fn a_list_is_written_once_for_a_version() {
-        let list = StoredList::default();
-        let first = list.of(1, || vec!["a"]).unwrap();
+        let (list, reader) = (StoredLists::default(), reader("ada"));
+        let first = list.of(&reader, (1, 0), || vec!["a"]).unwrap();
         let again = list
-            .of(1, || -> Vec<&str> { panic!("written twice") })
+            .of(&reader, (1, 0), || -> Vec<&str> { panic!("written twice") })
             .unwrap();
         assert!(Arc::ptr_eq(&first, &again));
-        let changed = list.of(2, || vec!["b"]).unwrap();
+        let changed = list.of(&reader, (2, 0), || vec!["b"]).unwrap();
         assert_ne!(changed.etag, first.etag);
+        let denied = list.of(&reader, (2, 1), || vec!["c"]).unwrap();
+        assert_ne!(denied.etag, changed.etag);
+    }
+
+    #[test]
+    fn nobody_gets_the_list_that_was_written_for_somebody_else() {
+        let list = StoredLists::default();
+        let first = list.of(&reader("ada"), (1, 0), || vec!["a"]).unwrap();
+        let other = list.of(&reader("eve"), (1, 0), || vec!["e"]).unwrap();
+        assert_ne!(first.etag, other.etag);
     }
 
     #[test]
     fn a_version_that_says_the_same_has_the_same_etag() {
-        let list = StoredList::default();
-        let first = list.of(1, || vec!["a"]).unwrap();
-        assert_eq!(list.of(2, || vec!["a"]).unwrap().etag, first.etag);
+        let (list, reader) = (StoredLists::default(), reader("ada"));
+        let first = list.of(&reader, (1, 0), || vec!["a"]).unwrap();
+        let later = list.of(&reader, (2, 0), || vec!["a"]).unwrap();
+        assert_eq!(later.etag, first.etag);
     }
 
     #[test]

@@ -37,7 +37,7 @@ use super::{
     stored_list::Written,
 };
 use crate::{
-    access::Resource,
+    access::{Resource, VmTraits},
     engine::JobRequest,
     store::{Snapshot, VmRecord},
 };
@@ -93,14 +93,15 @@ impl VmQuery {
     (status = 304, description = "Nothing changed since."),
 ))]
 async fn list(caller: Caller, Query(query): Query<VmQuery>, headers: HeaderMap) -> Answer {
+    let policies = *caller.api.app().access.changed().borrow();
     let snapshot = caller.api.app().inventory.snapshot();
-    if query == VmQuery::default() && caller.may_see(Action::VmView, &Resource::EveryVm) {
-        let all = || summaries(&snapshot, |vm| query.fits(vm));
-        return Ok(caller.api.vms().of(snapshot.version, all)?.answer(&headers));
+    let seen = |vm: &VmRecord| query.fits(vm) && caller.may_see(Action::VmView, &Resource::vm(vm));
+    if query == VmQuery::default() {
+        let all = || summaries(&snapshot, seen);
+        let version = (snapshot.version, policies);
+        let list = caller.api.vms().of(&caller.peer.subject, version, all)?;
+        return Ok(list.answer(&headers));
     }
-    let seen = |vm: &VmRecord| {
-        query.fits(vm) && caller.may_see(Action::VmView, &Resource::vm(&vm.summary))
-    };
     Ok(Written::new(summaries(&snapshot, seen))?.answer(&headers))
 }
 
@@ -117,7 +118,7 @@ impl Caller {
     /// The VM of this name or id, if they may see it; nobody else is told that it is there.
     pub(super) fn vm(&self, key: &Key) -> Answer<(Arc<Snapshot>, Arc<VmRecord>)> {
         let snapshot = self.api.app().inventory.snapshot();
-        let seen = |vm: &&Arc<VmRecord>| self.may_see(Action::VmView, &Resource::vm(&vm.summary));
+        let seen = |vm: &&Arc<VmRecord>| self.may_see(Action::VmView, &Resource::vm(vm));
         match snapshot.vm(&key.0).filter(seen).cloned() {
             Some(vm) => Ok((snapshot, vm)),
             None => Err(key.not_found("VM", "hv vm list")),
@@ -139,8 +140,16 @@ async fn create(
     precondition: Precondition,
     Json(request): Json<CreateVm>,
 ) -> Answer {
-    let resource = Resource::new_vm(&request.spec);
+    let mut request = request;
+    if request.spec.owner.is_none() {
+        request.spec.owner = caller.principal().person().cloned();
+    }
+    let traits = VmTraits::of_spec(&request.spec);
+    let resource = Resource::no_vm(&traits);
     let decision = caller.must_may(Action::VmCreate, &resource).await?;
+    if request.spec.owner.as_ref() != caller.principal().person() {
+        caller.must_may(Action::VmAssign, &resource).await?;
+    }
     if query.dry_run == Flag::Yes {
         return plan(caller.api.app().engine.plan_create(&request).await);
     }
@@ -192,8 +201,9 @@ async fn change(
 ) -> Answer {
     let (_, vm) = caller.vm(&key)?;
     let decision = caller
-        .must_may(Action::VmChange, &Resource::vm(&vm.summary))
+        .must_may(Action::VmChange, &Resource::vm(&vm))
         .await?;
+    caller.must_may_assign(&vm, &request).await?;
     if query.dry_run == Flag::Yes {
         return plan(caller.api.app().engine.plan_change(vm.row.id, &request));
     }
@@ -206,6 +216,22 @@ async fn change(
     }
     .submit(request)
     .await
+}
+
+impl Caller {
+    /// Refuses to change what grants depend on, the owner and the tags, to all but those who may
+    /// assign the VM, as it is and as it would be.
+    async fn must_may_assign(&self, vm: &VmRecord, change: &ChangeVm) -> Answer<()> {
+        let mut traits = VmTraits::clone(&vm.traits);
+        change.assign(&mut traits.owner, &mut traits.tags);
+        if traits == *vm.traits {
+            return Ok(());
+        }
+        self.must_may(Action::VmAssign, &Resource::vm(vm)).await?;
+        self.must_may(Action::VmAssign, &Resource::no_vm(&traits))
+            .await?;
+        Ok(())
+    }
 }
 
 /// How a VM is to be deleted.
@@ -242,7 +268,7 @@ async fn delete(
 ) -> Answer {
     let (_, vm) = caller.vm(&key)?;
     let decision = caller
-        .must_may(Action::VmDelete, &Resource::vm(&vm.summary))
+        .must_may(Action::VmDelete, &Resource::vm(&vm))
         .await?;
     let request = DeleteVm {
         running: query.running,

@@ -47,7 +47,7 @@ async fn act(
     request: impl FnOnce(VmId) -> JobRequest,
 ) -> Answer {
     let (_, vm) = caller.vm(&key)?;
-    let decision = caller.must_may(action, &Resource::vm(&vm.summary)).await?;
+    let decision = caller.must_may(action, &Resource::vm(&vm)).await?;
     Change {
         caller,
         precondition,

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{host_checks, space_checks, vm_checks};
 use crate::{
     app::App,
-    store::{OperationFilter, Result, Snapshot},
+    store::{OperationFilter, Result, Snapshot, VmRecord},
 };
 
 /// For how long an operation that went wrong is worth a warning.
@@ -33,6 +33,8 @@ pub(super) struct Facts {
     pub(super) went_wrong: Vec<Operation>,
     /// The disk that holds the state; `None`, if it can't be looked at.
     pub(super) state_disk: Option<Space>,
+    /// What is wrong with the policies that should be in force.
+    pub(super) policy_fault: Option<String>,
 }
 
 /// How much space there is.
@@ -42,8 +44,16 @@ pub(super) struct Space {
     pub(super) total: Size,
 }
 
-/// How well the host is.
-pub async fn health(app: &App) -> Result<Health> {
+/// What of VMs and operations somebody may see.
+pub trait Sight {
+    /// Whether they may see a VM.
+    fn sees_vm(&self, vm: &VmRecord) -> bool;
+    /// Whether they may see an operation.
+    fn sees_operation(&self, snapshot: &Snapshot, operation: &Operation) -> bool;
+}
+
+/// How well the host is, as far as somebody may see it: no check names what they may not see.
+pub async fn health(app: &App, sight: &impl Sight) -> Result<Health> {
     let folder = app.config.state_dir.clone();
     let now = app.clock.now();
     let read = app.store.read(move |read| {
@@ -58,13 +68,28 @@ pub async fn health(app: &App) -> Result<Health> {
     let (mut went_wrong, state_disk) = read.await?;
     let lately = |time: Timestamp| now.duration_since(time) < LATELY;
     went_wrong.retain(|operation| operation.ended.is_some_and(lately));
-    let snapshot = app.inventory.snapshot();
+    let known = app.inventory.snapshot();
+    went_wrong.retain(|operation| sight.sees_operation(&known, operation));
+    let snapshot = seen_part(known, sight);
     Ok(judge(&Facts {
         snapshot,
         now,
         went_wrong,
         state_disk,
+        policy_fault: app.access.fault(),
     }))
+}
+
+/// What is known without the VMs that somebody may not see. Volumes that belong to nothing may be
+/// anybody's.
+fn seen_part(known: Arc<Snapshot>, sight: &impl Sight) -> Arc<Snapshot> {
+    if known.vms.iter().all(|vm| sight.sees_vm(vm)) {
+        return known;
+    }
+    let mut part = Snapshot::clone(&known);
+    part.vms.retain(|vm| sight.sees_vm(vm));
+    part.strays = Arc::default();
+    Arc::new(part)
 }
 
 fn judge(facts: &Facts) -> Health {
@@ -175,6 +200,7 @@ pub(super) mod tests {
             now,
             went_wrong: Vec::new(),
             state_disk: Some(space),
+            policy_fault: None,
         }
     }
 

@@ -14,6 +14,7 @@ pub(super) fn all(facts: &Facts) -> Vec<Check> {
         acceleration(facts),
         missed_facts(facts),
         operations(facts),
+        policies(facts),
     ]
 }
 
@@ -38,6 +39,21 @@ fn reachable(facts: &Facts) -> Check {
          is as old as that.",
         ["systemctl status libvirtd hv-broker".to_owned()],
     )
+}
+
+fn policies(facts: &Facts) -> Check {
+    let id = "access.policies";
+    match &facts.policy_fault {
+        None => pass(id, "The policies that should be in force are."),
+        Some(fault) => bad(
+            id,
+            CheckStatus::Fail,
+            format!("A policy is at fault: {fault}."),
+            "What was in force before stays; after a start of the daemon, nobody but root may do \
+             anything until it is mended.",
+            ["hv access reload".to_owned()],
+        ),
+    }
 }
 
 fn acceleration(facts: &Facts) -> Check {

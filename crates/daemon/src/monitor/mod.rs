@@ -6,4 +6,4 @@ mod host_checks;
 mod space_checks;
 mod vm_checks;
 
-pub use self::health::health;
+pub use self::health::{Sight, health};

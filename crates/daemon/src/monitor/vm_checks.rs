@@ -183,6 +183,7 @@ mod tests {
         let record = VmRecord {
             row: Arc::new(row),
             summary,
+            traits: Arc::default(),
             pending: Vec::new(),
             guest: None,
             agent_losses: 0,

@@ -24,6 +24,7 @@ use hv_model::{
 use tokio::sync::watch;
 
 use super::{Origin, ReadTransaction, Result, VmRow, transaction::Effects};
+use crate::access::VmTraits;
 
 /// What is known of VMs and the host. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -52,6 +53,8 @@ pub struct VmRecord {
     pub row: Arc<VmRow>,
     /// What a list shows of it.
     pub summary: VmSummary,
+    /// What policies look at.
+    pub traits: Arc<VmTraits>,
     /// What of its spec waits for its next boot.
     pub pending: Vec<Change>,
     /// What its guest said of itself lately. Untrusted.
@@ -259,12 +262,14 @@ impl State {
             before.agent_losses + u64::from(lost)
         });
         let summary = summary(&row, operation);
+        let traits = Arc::new(traits(&row));
         let pending = pending(&row);
         self.names.insert(id, row.name.clone());
         let key = (row.name.clone(), id);
         let record = VmRecord {
             row,
             summary,
+            traits,
             pending,
             guest,
             agent_losses,
@@ -352,6 +357,22 @@ fn summary(row: &VmRow, operation: Option<OperationId>) -> VmSummary {
         purged_after: managed
             .and_then(|managed| managed.trash.as_ref())
             .map(|trash| trash.purged_after),
+    }
+}
+
+fn traits(row: &VmRow) -> VmTraits {
+    let Some(managed) = row.managed() else {
+        return VmTraits::named(&row.name);
+    };
+    VmTraits {
+        name: row.name.clone(),
+        owner: managed.spec.owner.clone(),
+        tags: managed.spec.tags.clone(),
+        pools: managed
+            .disks
+            .iter()
+            .map(|disk| disk.volume.pool.clone())
+            .collect(),
     }
 }
 

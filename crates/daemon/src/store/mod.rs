@@ -14,6 +14,7 @@ mod audit;
 mod autostart;
 mod error;
 mod event;
+mod grant;
 mod host;
 mod image;
 mod inventory;
@@ -232,6 +233,14 @@ impl Store {
         let store = self.clone();
         let reading = tokio::task::spawn_blocking(move || store.read_now(look));
         reading.await.map_err(|_| StoreError::Ended)?
+    }
+
+    /// Looks something up, and blocks until it is found: for the start, when nobody waits yet.
+    pub(crate) fn read_at_start<T>(
+        &self,
+        look: impl FnOnce(&ReadTransaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.read_now(look)
     }
 
     fn read_now<T>(&self, look: impl FnOnce(&ReadTransaction<'_>) -> Result<T>) -> Result<T> {

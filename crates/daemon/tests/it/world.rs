@@ -14,12 +14,12 @@ use hv_model::{
     vm::VmSpec,
 };
 use hvd::{
-    App, Parts,
+    App, Parts, StartError,
     clock::{Clock, Ids},
     config::Config,
     engine::{AddImage, JobRequest, SubmitOptions, Upload},
     sim::SimulatedHost,
-    store::{EventFilter, Snapshot, StoreError, StoreOptions, VmRecord},
+    store::{EventFilter, Snapshot, StoreOptions, VmRecord},
 };
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -253,7 +253,7 @@ fn start(
     ids: &Ids,
     boot: &str,
     store_options: StoreOptions,
-) -> Result<App, StoreError> {
+) -> Result<App, StartError> {
     let config = Config {
         state_dir: folder.path().to_owned(),
         ..Config::default()

@@ -93,3 +93,24 @@ actions! {
     /// Approve, as a second person, what others ask for.
     ApprovalGive = "approval.give";
 }
+
+impl Action {
+    /// Whether it destroys something, or changes who may do what, so that a grant alone may not be
+    /// enough.
+    pub const fn is_grave(self) -> bool {
+        matches!(
+            self,
+            Self::VmPurge | Self::AccessChange | Self::AccountChange
+        )
+    }
+
+    /// What kind of thing it is done to: `vm` of `vm.start`.
+    pub fn noun(self) -> &'static str {
+        self.as_str().split_once('.').map_or("", |(noun, _)| noun)
+    }
+
+    /// What is done to it: `start` of `vm.start`.
+    pub fn verb(self) -> &'static str {
+        self.as_str().split_once('.').map_or("", |(_, verb)| verb)
+    }
+}

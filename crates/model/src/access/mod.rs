@@ -10,12 +10,16 @@ mod action;
 mod decision;
 mod grant;
 mod principal;
+mod question;
 mod role;
+mod token;
 
 pub use self::{
     action::Action,
     decision::{Decision, Need},
     grant::{Grant, GrantSource, Grantee, Profile, Scope},
     principal::Principal,
+    question::{AccessAnswer, AccessQuestion, AccessView, GrantReach, GrantView},
     role::Role,
+    token::TokenScope,
 };

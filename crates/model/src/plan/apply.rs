@@ -18,16 +18,12 @@ pub fn apply(old: &VmSpec, change: &ChangeVm) -> Result<VmSpec, Vec<Fault>> {
     if let Some(description) = &change.description {
         spec.description.clone_from(description);
     }
-    if let Some(owner) = &change.owner {
-        spec.owner = Some(owner.clone());
-    }
     for tag in change.add_tags.intersection(&change.remove_tags) {
         let mut fault = Fault::new("remove_tags", "is to be added as well as taken away");
         fault.value = Some(format!("{:?}", tag.as_str()));
         faults.push(fault.allowed("one or the other"));
     }
-    spec.tags.extend(change.add_tags.iter().cloned());
-    spec.tags.retain(|tag| !change.remove_tags.contains(tag));
+    change.assign(&mut spec.owner, &mut spec.tags);
     if let Some(count) = change.cpus {
         spec.cpus.count = count;
     }

@@ -60,9 +60,9 @@ async fn the_story_of_a_vm_can_be_read_in_the_event_log() {
     assert_eq!(
         told,
         [
-            r#"vm.added {"managed":true,"state":"off"}"#,
-            r#"vm.state {"from":"off","reason":"booted","to":"running"}"#,
-            r#"vm.state {"from":"running","reason":"destroyed","to":"off"}"#,
+            r#"vm.added {"state":"off","managed":true}"#,
+            r#"vm.state {"from":"off","to":"running","reason":"booted"}"#,
+            r#"vm.state {"from":"running","to":"off","reason":"destroyed"}"#,
         ]
     );
 }

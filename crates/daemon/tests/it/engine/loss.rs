@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A store that is full, damaged or lost.
 
-use std::time::Duration;
-
-use hv_model::{inventory::ThenStart, problem::ProblemKind, vm::VmState};
+use hv_model::{
+    inventory::{ChangeVm, ThenStart},
+    problem::ProblemKind,
+    vm::VmState,
+};
 use hvd::{
     clock::{Clock, Ids},
     engine::JobRequest,
@@ -20,33 +22,22 @@ async fn a_full_disk_is_told_as_what_it_is_and_what_was_under_way_ends_once_ther
     };
     let mut world = World::with(options).await.with_web().await;
     let id = world.id("web");
-    let mut problem = None;
-    for _ in 0..1000 {
-        let request = match world.vm("web").row.state {
-            VmState::Off => JobRequest::VmStart(id),
-            _ => JobRequest::VmForceOff(id),
+    // Each wish takes some space, whether or not its turn has come.
+    let mut wishes = 0;
+    let problem = loop {
+        wishes += 1;
+        let change = ChangeVm {
+            description: Some(format!("{wishes} {}", "x".repeat(900))),
+            ..ChangeVm::default()
         };
-        match world.submit(request).await {
-            Ok(operation) => {
-                let ended = world
-                    .app
-                    .engine
-                    .wait(operation.id, Duration::ZERO)
-                    .await
-                    .unwrap();
-                if ended.state.is_final() {
-                    continue;
-                }
-                world.a_moment().await;
-            }
-            Err(refusal) if refusal.kind == ProblemKind::NoSpace => {
-                problem = Some(refusal);
-                break;
-            }
-            Err(_) => world.a_moment().await,
+        let submitted = world
+            .submit(JobRequest::VmChange(id, Box::new(change)))
+            .await;
+        if let Err(refusal) = submitted {
+            break refusal;
         }
-    }
-    let problem = problem.unwrap();
+    };
+    assert_eq!(problem.kind, ProblemKind::NoSpace, "{problem:?}");
     assert!(
         problem
             .detail

@@ -21,11 +21,12 @@ use axum::{
     response::Response,
 };
 use http_body_util::BodyExt;
-use hv_model::access::Principal;
+use hv_model::access::{Grant, Principal, Profile, Role};
 use hvd::{
     App, Parts,
+    access::Subject,
     clock::{Clock, Ids},
-    config::Config,
+    config::{AccessConfig, Config},
     http::{Api, Ending, Peer, Transport, router},
     sim::SimulatedHost,
 };
@@ -51,23 +52,44 @@ struct Answer {
     body: Vec<u8>,
 }
 
+/// Ada, who may do everything.
 fn user() -> Peer {
+    named("ada")
+}
+
+/// Whoever has this name on the host.
+fn named(name: &str) -> Peer {
     let principal = Principal::User {
-        name: "ada".parse().unwrap(),
+        name: name.parse().unwrap(),
         uid: 1000,
     };
-    Peer::new(principal, Transport::Unix)
+    Peer::new(Subject::new(principal), Transport::Unix)
 }
 
 fn anonymous() -> Peer {
-    Peer::new(Principal::Anonymous, Transport::Tcp)
+    Peer::new(Subject::new(Principal::Anonymous), Transport::Tcp)
 }
 
 fn config(folder: &Path) -> Config {
     Config {
         state_dir: folder.to_owned(),
         socket: folder.join("hvd.sock"),
+        access: AccessConfig {
+            profile: Profile::Production,
+            policies: folder.join("policies"),
+            grants: vec![grant("admins", "user:ada", Role::Admin, "everything")],
+        },
         ..Config::default()
+    }
+}
+
+fn grant(name: &str, to: &str, role: Role, on: &str) -> Grant {
+    Grant {
+        name: name.parse().unwrap(),
+        to: to.parse().unwrap(),
+        role,
+        on: on.parse().unwrap(),
+        until: None,
     }
 }
 
@@ -117,6 +139,17 @@ impl Daemon {
         }
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         self.send(user(), request.body(body).unwrap()).await
+    }
+
+    /// The same as root, of whom nothing more is asked for.
+    async fn post_as_root(&self, path: &str) -> Answer {
+        let root = Principal::User {
+            name: "root".parse().unwrap(),
+            uid: 0,
+        };
+        let request = Request::post(path).body(Body::empty()).unwrap();
+        self.send(Peer::new(Subject::new(root), Transport::Unix), request)
+            .await
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -206,7 +239,8 @@ fn steady(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(steady_text(&text)),
         Value::Array(items) => items.into_iter().map(steady).collect(),
-        Value::Object(map) => map
+        // By name, whichever way serde_json keeps them.
+        Value::Object(map) => std::collections::BTreeMap::from_iter(map)
             .into_iter()
             .map(|(key, value)| {
                 let value = if key == "seq" {

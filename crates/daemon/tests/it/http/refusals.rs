@@ -111,7 +111,7 @@ async fn a_precondition_that_can_t_be_read_is_refused() {
 }
 
 #[tokio::test]
-async fn who_comes_over_tcp_may_look_and_nothing_else() {
+async fn who_comes_over_tcp_and_does_not_log_in_gets_nothing() {
     let daemon = Daemon::start().await;
     daemon.running_vm("web").await;
     let ask = async |method: &str, path: &str| {
@@ -123,67 +123,40 @@ async fn who_comes_over_tcp_may_look_and_nothing_else() {
             .header(header::CONTENT_LENGTH, "2");
         send(&daemon, anonymous(), request, "{}").await
     };
-    for path in [
-        "/v1/vms",
-        "/v1/vms/web",
-        "/v1/images",
-        "/v1/networks",
-        "/v1/pools",
-        "/v1/hosts",
-        "/v1/health",
-        "/v1/operations",
-        "/v1/events",
-        "/v1/problems",
-        "/v1/version",
-    ] {
+    for path in ["/v1/problems", "/v1/version", "/v1/openapi.json"] {
         assert_eq!(ask("GET", path).await.status, StatusCode::OK, "{path}");
     }
     for (method, path) in [
+        ("GET", "/v1/vms"),
+        ("GET", "/v1/vms/web"),
+        ("GET", "/v1/vms/no-such-vm"),
+        ("GET", "/v1/images"),
+        ("GET", "/v1/networks"),
+        ("GET", "/v1/pools"),
+        ("GET", "/v1/hosts"),
+        ("GET", "/v1/health"),
+        ("GET", "/v1/operations"),
+        ("GET", "/v1/events"),
+        ("GET", "/v1/audit"),
+        ("POST", "/v1/vms"),
         ("PATCH", "/v1/vms/web"),
         ("DELETE", "/v1/vms/web"),
         ("POST", "/v1/vms/web/start"),
-        ("POST", "/v1/vms/web/shut-down"),
         ("POST", "/v1/vms/web/force-off"),
-        ("POST", "/v1/vms/web/reboot"),
-        ("POST", "/v1/vms/web/reset"),
-        ("POST", "/v1/vms/web/pause"),
-        ("POST", "/v1/vms/web/resume"),
-        ("POST", "/v1/vms/web/save"),
-        ("POST", "/v1/vms/web/undelete"),
         ("POST", "/v1/vms/web/purge"),
-        ("POST", "/v1/vms/web/adopt"),
         ("GET", "/v1/vms/web/console"),
         ("PUT", "/v1/images/debian?format=raw"),
-        ("GET", "/v1/audit"),
     ] {
         let answer = ask(method, path).await;
         assert_eq!(
             answer.status,
-            StatusCode::FORBIDDEN,
+            StatusCode::UNAUTHORIZED,
             "{method} {path}: {}",
             answer.told()
         );
-        assert_eq!(answer.json()["kind"], "denied", "{method} {path}");
+        assert_eq!(answer.json()["kind"], "login-needed", "{method} {path}");
     }
     insta::assert_snapshot!(ask("POST", "/v1/vms/web/force-off").await.told());
-    let last = daemon.get("/v1/audit?limit=1").await.json();
-    assert_eq!(
-        last["items"][0]["decision"]["decision"], "deny",
-        "who tried is recorded"
-    );
-}
-
-#[tokio::test]
-async fn who_cannot_be_known_cannot_fill_the_audit_log() {
-    let daemon = Daemon::start().await;
-    daemon.vm("web").await;
-    for _ in 0..100 {
-        let request = Request::post("/v1/vms/web/start").header(header::HOST, "localhost");
-        let answer = send(&daemon, anonymous(), request, "").await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN);
-    }
-    let log = daemon.get("/v1/audit?limit=1000").await.json();
-    assert_eq!(log["items"].as_array().unwrap().len(), 1 + 60);
 }
 
 #[tokio::test]
@@ -197,11 +170,11 @@ async fn a_web_page_of_somebody_else_is_refused() {
         }
     };
     for (host, origin, status) in [
-        ("localhost:8006", None, StatusCode::OK),
+        ("localhost:8006", None, StatusCode::UNAUTHORIZED),
         (
             "127.0.0.1:8006",
             Some("http://localhost:8006"),
-            StatusCode::OK,
+            StatusCode::UNAUTHORIZED,
         ),
         ("evil.example:8006", None, StatusCode::FORBIDDEN),
         ("", None, StatusCode::FORBIDDEN),

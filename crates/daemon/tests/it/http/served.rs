@@ -109,14 +109,15 @@ async fn whoever_opens_the_socket_is_known_to_the_kernel() {
 }
 
 #[tokio::test]
-async fn over_tcp_one_may_look_only() {
+async fn over_tcp_nobody_gets_anything_without_a_login() {
     let served = Served::start().await;
     let client = Client::tcp(&served.tcp);
-    assert_eq!(client.vms(&VmFilter::default()).await.unwrap().items, []);
+    let refused = client.vms(&VmFilter::default()).await;
+    assert_eq!(refused.unwrap_err().kind(), ProblemKind::LoginNeeded);
     let refused = client
         .create_vm(&vm("web", ThenStart::Nothing), &patiently())
         .await;
-    assert_eq!(refused.unwrap_err().kind(), ProblemKind::Denied);
+    assert_eq!(refused.unwrap_err().kind(), ProblemKind::LoginNeeded);
 }
 
 #[tokio::test]

@@ -201,7 +201,7 @@ async fn what_makes_no_sense_in_a_state_is_refused() {
         "purge",
         "adopt",
     ] {
-        let answer = daemon.post(&format!("/v1/vms/web/{action}")).await;
+        let answer = daemon.post_as_root(&format!("/v1/vms/web/{action}")).await;
         assert_eq!(
             answer.status,
             StatusCode::CONFLICT,
@@ -330,7 +330,10 @@ async fn a_deleted_vm_lies_in_the_trash_until_it_is_taken_back_or_purged() {
     for (action, left) in [("undelete", 1), ("", 0), ("purge", 0)] {
         let answer = match action {
             "" => daemon.ask("DELETE", "/v1/vms/web?wait=60s", None).await,
-            action => daemon.post(&format!("/v1/vms/web/{action}?wait=60s")).await,
+            action => {
+                let path = format!("/v1/vms/web/{action}?wait=60s");
+                daemon.post_as_root(&path).await
+            }
         };
         assert_eq!(
             answer.json()["state"],

@@ -119,7 +119,7 @@ fn a_json_spec_with_many_faults_tells_all_of_them() {
 
 #[test]
 fn what_came_as_a_value_is_told_by_its_paths() {
-    let value = serde_json::json!({"name": 5, "disks": [{"name": "a", "size": "1 GiB"}]});
+    let value = serde_json::json!({"disks": [{"name": "a", "size": "1 GiB"}], "name": 5});
     let faults = read_value::<Spec>(&value).unwrap_err();
     assert_snapshot!(faults, @r#"
     disks[0].bus: is missing

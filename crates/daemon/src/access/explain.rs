@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Why somebody may do something, or may not, and what would change that.
+
+use std::sync::Arc;
+
+use hv_model::{
+    access::{AccessAnswer, Action, Decision, Grant, GrantReach, Need, Principal, Scope},
+    name::{PoolName, VmName},
+};
+
+use super::{
+    Access, Assurance, Resource, Subject, VmTraits, authorize::is_for, policies::roles_for,
+};
+
+impl Access {
+    /// The decision that somebody would get without a proof or an approval, and how it comes about.
+    pub fn explain(
+        &self,
+        subject: &Arc<Subject>,
+        action: Action,
+        resource: &Resource<'_>,
+    ) -> AccessAnswer {
+        let decision = self.decide(subject, Assurance::None, action, resource);
+        let policies = self.policies();
+        let theirs = policies
+            .sources
+            .grants
+            .iter()
+            .filter(|given| is_for(&given.grant.to, subject));
+        let grants: Vec<_> = theirs
+            .map(|given| reach(&given.grant, subject, action, resource))
+            .collect();
+        let why = reason(subject, &decision, action, resource);
+        let remedies = match &decision {
+            Decision::Deny { policy } if policy == "default" => {
+                remedies(&subject.principal, action, resource)
+            }
+            _ => Vec::new(),
+        };
+        AccessAnswer {
+            decision,
+            why,
+            grants,
+            remedies,
+        }
+    }
+}
+
+fn reason(
+    subject: &Subject,
+    decision: &Decision,
+    action: Action,
+    resource: &Resource<'_>,
+) -> String {
+    let (who, what) = (subject.principal.label(), action.as_str());
+    match decision {
+        Decision::Allow { policy } => {
+            format!("The policy {policy} permits {who} to do {what} to {resource}.")
+        }
+        Decision::Ask { policy, needs } => {
+            let needs = match needs {
+                Need::Proof => "a fresh proof of identity",
+                Need::SecondPerson => "the approval of a second person",
+            };
+            format!(
+                "{who} may do {what} to {resource} with {needs}: the policy {policy} asks for it."
+            )
+        }
+        Decision::Deny { policy } if policy == "default" => {
+            format!("No policy permits {who} to do {what} to {resource}.")
+        }
+        Decision::Deny { policy } => {
+            format!("The policy {policy} forbids {who} to do {what} to {resource}.")
+        }
+    }
+}
+
+/// Whether a grant that somebody has allows this.
+fn reach(grant: &Grant, subject: &Subject, action: Action, resource: &Resource<'_>) -> GrantReach {
+    let role = grant.role;
+    let (reaches, why) = match resource {
+        _ if !role.allows(action) => {
+            let why = format!("the role {role} does not allow {}", action.as_str());
+            (false, why)
+        }
+        Resource::Vm { traits, .. } => in_scope(&grant.on, subject, traits),
+        _ if grant.on == Scope::Everything => (true, "it holds everywhere".to_owned()),
+        _ => (false, format!("it holds on VMs only: {}", grant.on)),
+    };
+    GrantReach {
+        grant: grant.clone(),
+        reaches,
+        why,
+    }
+}
+
+fn in_scope(scope: &Scope, subject: &Subject, vm: &VmTraits) -> (bool, String) {
+    let name = &vm.name;
+    let owner = vm
+        .owner
+        .as_ref()
+        .map_or_else(|| "nobody".to_owned(), ToString::to_string);
+    match scope {
+        Scope::Everything => (true, "it holds everywhere".to_owned()),
+        Scope::Vm(granted) => (
+            granted.as_str() == name,
+            format!("it holds on the VM {granted}"),
+        ),
+        Scope::Tag(tag) if vm.tags.contains(tag) => (true, format!("{name} has the tag {tag}")),
+        Scope::Tag(tag) => (false, format!("{name} does not have the tag {tag}")),
+        Scope::Own => (
+            vm.owner.is_some() && vm.owner.as_ref() == subject.principal.person(),
+            format!("{name} is owned by {owner}"),
+        ),
+        Scope::Owner(granted) => (
+            vm.owner.as_ref() == Some(granted),
+            format!("{name} is owned by {owner}"),
+        ),
+        Scope::Pool(pool) => {
+            let inside = !vm.pools.is_empty() && vm.pools.iter().all(|other| other == pool);
+            let pools: Vec<_> = vm.pools.iter().map(PoolName::as_str).collect();
+            let told = if pools.is_empty() {
+                "no pool that is known".to_owned()
+            } else {
+                pools.join(", ")
+            };
+            (inside, format!("the disks of {name} are in {told}"))
+        }
+    }
+}
+
+/// Commands that would allow it, the least powerful first.
+fn remedies(principal: &Principal, action: Action, resource: &Resource<'_>) -> Vec<String> {
+    let Some(person) = principal.person() else {
+        return Vec::new();
+    };
+    let on = match resource {
+        // A name that our rule does not allow is in no grant.
+        Resource::Vm { traits, .. } if traits.name.parse::<VmName>().is_ok() => {
+            format!(" --on vm:{}", traits.name)
+        }
+        _ => String::new(),
+    };
+    roles_for(action)
+        .take(2)
+        .map(|role| format!("hv access grant {role} user:{person}{on}"))
+        .collect()
+}
