@@ -4,11 +4,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+use hv_model::id::ApprovalId;
 
 use crate::command::{
-    audit::AuditCommand, completions::Completions, explain::Explain, host::HostCommand,
-    image::ImageCommand, network::NetworkCommand, operation::OperationCommand,
-    schema::SchemaCommand, vm::VmCommand,
+    access::AccessCommand, approve::ApproveCommand, audit::AuditCommand, completions::Completions,
+    explain::Explain, host::HostCommand, image::ImageCommand, network::NetworkCommand,
+    operation::OperationCommand, schema::SchemaCommand, vm::VmCommand,
 };
 
 /// Where hvd's socket is, if nothing else is said.
@@ -51,6 +52,9 @@ pub(crate) struct Global {
         help_heading = "Everywhere"
     )]
     pub socket: PathBuf,
+    /// Do what a second person approved: the request's id.
+    #[arg(long, global = true, value_name = "ID", help_heading = "Everywhere")]
+    pub approval: Option<ApprovalId>,
     /// Print the API's JSON.
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub json: bool,
@@ -92,6 +96,18 @@ pub(crate) enum Command {
         "hv host show --json" => "the same for a program",
     ))]
     Host(HostCommand),
+    /// Say who may do what, and learn why.
+    #[command(subcommand, after_help = examples!(
+        "hv access list" => "who has which role, and where",
+        "hv access explain ada vm.start web" => "why ada may start web, or may not",
+    ))]
+    Access(AccessCommand),
+    /// Decide, as a second person, on what others ask for.
+    #[command(subcommand, after_help = examples!(
+        "hv approve list" => "what waits for a decision",
+        "hv approve give 0197f2a4-5c1e-7d3b-9a86-0c2f51d7e3aa" => "approve one of them",
+    ))]
+    Approve(ApproveCommand),
     /// Look at who did what.
     #[command(subcommand, after_help = examples!(
         "hv audit list" => "the newest entries",

@@ -73,7 +73,11 @@ fn execute(parsed: Arguments, form: Form, colour: Colour) -> Result<(), Failure>
         .enable_all()
         .build()
         .map_err(Failure::local("cannot start"))?;
-    let session = Session::new(Client::unix(&parsed.global.socket), form, colour);
+    let mut client = Client::unix(&parsed.global.socket);
+    if let Some(approval) = parsed.global.approval {
+        client = client.approved(approval);
+    }
+    let session = Session::new(client, form, colour);
     let result = runtime.block_on(command::run(&session, parsed.command));
     // A thread may be reading a terminal; nobody waits for it.
     runtime.shutdown_background();

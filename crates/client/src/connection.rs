@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use hv_model::id::ApprovalId;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -26,6 +27,8 @@ pub struct Client {
     address: Arc<Address>,
     /// How many seconds old the last answer was, or [`FRESH`], or [`UNKNOWN`].
     age: Arc<AtomicU64>,
+    /// What a second person approved, for requests that need it.
+    approval: Option<ApprovalId>,
 }
 
 /// The age of an answer that is not stale.
@@ -72,7 +75,20 @@ impl Client {
         Self {
             address: Arc::new(address),
             age: Arc::new(AtomicU64::new(FRESH)),
+            approval: None,
         }
+    }
+
+    /// The same, naming what a second person approved.
+    #[must_use]
+    pub fn approved(mut self, approval: ApprovalId) -> Self {
+        self.approval = Some(approval);
+        self
+    }
+
+    /// What a second person approved, if it is named.
+    pub(crate) const fn approval_named(&self) -> Option<ApprovalId> {
+        self.approval
     }
 
     /// How old the last answer is, if the daemon said that it could not ask the host.

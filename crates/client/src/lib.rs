@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+mod access;
 mod call;
 mod connection;
 mod error;

@@ -112,6 +112,9 @@ impl Call {
             .method(self.method)
             .uri(self.path + &self.query)
             .header(header::HOST, client.host());
+        if let Some(approval) = client.approval_named() {
+            request = request.header("HV-Approval", approval.to_string());
+        }
         for (name, value) in self.headers {
             let value = HeaderValue::try_from(&value).map_err(|_| {
                 ClientError::Protocol(format!("{value:?} cannot be the header {name}"))
@@ -134,6 +137,18 @@ impl Client {
     pub(crate) async fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
         let response = self.send(call.into_request(self, None)?).await?;
         self.read(response).await
+    }
+
+    /// Makes a call whose answer says no more than that it is done.
+    pub(crate) async fn done(&self, call: Call) -> Result<()> {
+        self.send(call.into_request(self, None)?).await.map(drop)
+    }
+
+    /// Makes a call whose answer is text.
+    pub(crate) async fn text(&self, call: Call) -> Result<String> {
+        let response = self.send(call.into_request(self, None)?).await?;
+        let body = self.body(response).await?;
+        String::from_utf8(body.into()).map_err(|error| ClientError::Protocol(error.to_string()))
     }
 
     /// Sends a request and refuses an answer that is a problem.

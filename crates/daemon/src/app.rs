@@ -9,7 +9,7 @@ use crate::{
     access::{Access, PolicyFault, stored_grants},
     clock::{Clock, Ids},
     config::Config,
-    engine::{Engine, Port},
+    engine::{Around, Engine, Port},
     observe::Observer,
     store::{Inventory, Store, StoreError, StoreOptions},
 };
@@ -98,15 +98,16 @@ impl App {
             clock.clone(),
             config.trash.keep(),
         );
-        let engine = Engine::new(
-            store.clone(),
-            port.clone(),
-            clock.clone(),
+        let engine = Engine::new(Around {
+            store: store.clone(),
+            port: port.clone(),
+            clock: clock.clone(),
             ids,
-            Arc::clone(&config),
-            observer.clone(),
+            config: Arc::clone(&config),
+            observer: observer.clone(),
+            access: access.clone(),
             boot,
-        );
+        });
         let app = Self {
             store,
             engine,

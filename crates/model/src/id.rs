@@ -54,4 +54,6 @@ ids! {
     HostId;
     /// An audit entry.
     AuditId;
+    /// A request for approval.
+    ApprovalId;
 }

@@ -11,7 +11,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{access::Principal, id::OperationId, problem::Problem};
+use crate::{
+    access::{Action, Principal},
+    id::OperationId,
+    problem::Problem,
+};
 
 /// An operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -177,6 +181,31 @@ macro_rules! kinds {
             }
         }
     };
+}
+
+impl OperationKind {
+    /// What whoever asks for it must be allowed to do.
+    pub const fn action(self) -> Action {
+        match self {
+            Self::VmCreate => Action::VmCreate,
+            Self::VmStart => Action::VmStart,
+            Self::VmShutDown => Action::VmShutDown,
+            Self::VmForceOff => Action::VmForceOff,
+            Self::VmReboot => Action::VmReboot,
+            Self::VmReset => Action::VmReset,
+            Self::VmPause => Action::VmPause,
+            Self::VmResume => Action::VmResume,
+            Self::VmSave => Action::VmSave,
+            Self::VmRename => Action::VmRename,
+            Self::VmChange => Action::VmChange,
+            Self::VmDelete => Action::VmDelete,
+            Self::VmUndelete => Action::VmUndelete,
+            Self::VmPurge => Action::VmPurge,
+            Self::VmAdopt => Action::VmAdopt,
+            Self::ImageAdd => Action::ImageAdd,
+            Self::ImageDelete => Action::ImageDelete,
+        }
+    }
 }
 
 kinds! {

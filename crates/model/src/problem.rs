@@ -107,6 +107,10 @@ catalogue! {
         "This needs a second person.",
         "It destroys something, or changes who may do what, and this host's profile is strict.",
         "Ask somebody who may approve it: hv approve lists what is asked for.";
+    InvalidPolicy = "invalid-policy", 409, Conflict,
+        "A policy is at fault.",
+        "It is not Cedar, or speaks of what the schema does not know, or somebody else than root could have written it. What was in force stays.",
+        "Mend the file that is named. hv access schema prints the words that policies can use.";
     RefusedByPolicy = "refused-by-policy", 403, Denied,
         "This host's policy does not allow that.",
         "The policy of the host, which root owns, says what VMs may have here: which pools, networks, devices and sizes. It holds for everybody.",

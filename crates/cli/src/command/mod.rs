@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The commands, a file a noun: their arguments, what they ask the daemon, what they show.
 
+pub(crate) mod access;
+pub(crate) mod approve;
 pub(crate) mod attention;
 pub(crate) mod audit;
 pub(crate) mod completions;
@@ -23,6 +25,8 @@ pub(crate) async fn run(session: &Session, command: Option<Command>) -> Result<(
         Some(Command::Image(command)) => image::run(session, command).await,
         Some(Command::Network(command)) => network::run(session, command).await,
         Some(Command::Host(command)) => host::run(session, command).await,
+        Some(Command::Access(command)) => access::run(session, command).await,
+        Some(Command::Approve(command)) => approve::run(session, command).await,
         Some(Command::Audit(command)) => audit::run(session, command).await,
         Some(Command::Schema(command)) => schema::run(session, &command),
         Some(Command::Explain(explain)) => explain::run(session, &explain),

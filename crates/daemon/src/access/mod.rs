@@ -7,6 +7,7 @@
 mod authorize;
 mod explain;
 mod force;
+pub(crate) mod people;
 mod policies;
 mod resource;
 mod schema;

@@ -21,6 +21,7 @@ mod lock;
 mod plan;
 mod port;
 mod queue;
+mod recheck;
 mod reconcile;
 mod request;
 mod runner;
@@ -54,6 +55,7 @@ pub use self::{
     request::{AddImage, JobRequest, Upload},
 };
 use crate::{
+    access::Access,
     clock::{Clock, Ids},
     config::Config,
     job::AnyJob,
@@ -73,6 +75,7 @@ struct Inner {
     ids: Ids,
     config: Arc<Config>,
     observer: Observer,
+    access: Access,
     boot: String,
     queue: Mutex<Queue>,
     /// The bytes of images that wait for their operation's turn.
@@ -81,6 +84,19 @@ struct Inner {
     ready: Notify,
     /// Wakes the reconcilers: what is may differ from what is intended.
     reconcile: Notify,
+}
+
+/// What an engine works with.
+pub(crate) struct Around {
+    pub(crate) store: Store,
+    pub(crate) port: Port,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Ids,
+    pub(crate) config: Arc<Config>,
+    pub(crate) observer: Observer,
+    pub(crate) access: Access,
+    /// The kernel's id of this boot of the host.
+    pub(crate) boot: String,
 }
 
 /// How something is asked for.
@@ -95,15 +111,17 @@ pub struct SubmitOptions {
 }
 
 impl Engine {
-    pub(crate) fn new(
-        store: Store,
-        port: Port,
-        clock: Clock,
-        ids: Ids,
-        config: Arc<Config>,
-        observer: Observer,
-        boot: String,
-    ) -> Self {
+    pub(crate) fn new(around: Around) -> Self {
+        let Around {
+            store,
+            port,
+            clock,
+            ids,
+            config,
+            observer,
+            access,
+            boot,
+        } = around;
         let at_once = usize::try_from(config.operations.at_once).unwrap_or(1);
         Self(Arc::new(Inner {
             store,
@@ -112,6 +130,7 @@ impl Engine {
             ids,
             config,
             observer,
+            access,
             boot,
             queue: Mutex::new(Queue::new(at_once)),
             uploads: Mutex::default(),

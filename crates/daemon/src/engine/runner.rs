@@ -148,6 +148,9 @@ async fn run_job(context: &mut Context) -> Result<Outcome, Stop> {
     if *context.cancelled.borrow() {
         return Err(Stop::Cancelled);
     }
+    if !was_running {
+        context.expect_still_allowed().await?;
+    }
     context.start().await?;
     job.run(context).await
 }

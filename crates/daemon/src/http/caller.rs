@@ -6,9 +6,13 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, request::Parts},
+};
 use hv_model::{
     access::{Action, Decision, Need, Principal},
+    id::ApprovalId,
     problem::{Problem, ProblemKind},
 };
 
@@ -66,6 +70,8 @@ pub(super) struct Caller {
     pub(super) peer: Peer,
     /// What they have shown besides who they are.
     pub(super) assurance: Assurance,
+    /// The approval that they name for what they ask.
+    pub(super) approval: Option<ApprovalId>,
 }
 
 impl FromRequestParts<Api> for Caller {
@@ -85,8 +91,19 @@ impl FromRequestParts<Api> for Caller {
             api: api.clone(),
             peer,
             assurance: Assurance::None,
+            approval: approval(&parts.headers)?,
         })
     }
+}
+
+/// The approval that the header `HV-Approval` names.
+fn approval(headers: &HeaderMap) -> Answer<Option<ApprovalId>> {
+    let Some(value) = headers.get("hv-approval") else {
+        return Ok(None);
+    };
+    let id = value.to_str().ok().and_then(|text| text.parse().ok());
+    let bad = || Refusal::new(ProblemKind::BadRequest, "The HV-Approval header is no id.");
+    id.map(Some).ok_or_else(bad)
 }
 
 impl Caller {
@@ -97,8 +114,18 @@ impl Caller {
 
     /// Whether they may do this to that.
     pub(super) fn decide(&self, action: Action, resource: &Resource<'_>) -> Decision {
+        self.decide_with(self.assurance, action, resource)
+    }
+
+    /// The same, had they shown this.
+    pub(super) fn decide_with(
+        &self,
+        assurance: Assurance,
+        action: Action,
+        resource: &Resource<'_>,
+    ) -> Decision {
         let access = &self.api.app().access;
-        access.decide(&self.peer.subject, self.assurance, action, resource)
+        access.decide(&self.peer.subject, assurance, action, resource)
     }
 
     /// Whether they may see this.

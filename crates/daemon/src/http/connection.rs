@@ -2,7 +2,7 @@
 //! One connection: who is on its other side, and how long it may keep us waiting.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     io,
     pin::Pin,
     sync::{
@@ -13,17 +13,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hv_model::{
-    access::Principal,
-    name::{UserGroupName, UserName},
-};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::UnixStream,
     time::Sleep,
 };
 
-use crate::access::Subject;
+use crate::access::{Subject, people};
 
 /// How long the other side may leave what is sent to it unread.
 const UNREAD: Duration = Duration::from_secs(30);
@@ -42,13 +38,8 @@ impl Users {
             return Ok(subject);
         }
         // Names may come from a directory in the network, which may take its time.
-        let found = tokio::task::spawn_blocking(move || user(uid)).await;
-        let (name, groups) = found.map_err(io::Error::other)?;
-        let name = name.map_or_else(|| unnamed(uid), Ok)?;
-        let subject = Subject {
-            groups,
-            ..Subject::new(Principal::User { name, uid })
-        };
+        let found = tokio::task::spawn_blocking(move || people::user_of_number(uid)).await;
+        let subject = found.map_err(io::Error::other)?.map_err(io::Error::other)?;
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -61,24 +52,6 @@ impl Users {
         let (subject, since) = known.get(&uid)?;
         (since.elapsed() < REMEMBERED).then(|| subject.clone())
     }
-}
-
-/// A user's name and groups, as far as our rule for names allows them.
-fn user(uid: u32) -> (Option<UserName>, BTreeSet<UserGroupName>) {
-    let Some(user) = uzers::get_user_by_uid(uid) else {
-        return (None, BTreeSet::new());
-    };
-    let groups = user.groups().unwrap_or_default();
-    let groups = groups
-        .iter()
-        .filter_map(|group| group.name().to_str()?.parse().ok());
-    let name = user.name().to_str().and_then(|name| name.parse().ok());
-    (name, groups.collect())
-}
-
-/// The name of a user who has none, or one that our rule for names does not allow.
-fn unnamed(uid: u32) -> io::Result<UserName> {
-    format!("uid-{uid}").parse().map_err(io::Error::other)
 }
 
 /// A connection whose other side must read what is sent to it, unless it may be patient.
@@ -162,6 +135,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
 
 #[cfg(test)]
 mod tests {
+    use hv_model::{access::Principal, name::UserGroupName};
     use tokio::io::AsyncWriteExt;
 
     use super::*;

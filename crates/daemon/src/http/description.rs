@@ -21,7 +21,8 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Api, audit, console, event, health, host, image, network, operation, pool, problem,
+    Api, access, approval, audit, console, event, health, host, image, network, operation, pool,
+    problem,
     query::{NoParameters, Query},
     refusal::{Answer, Refusal},
     stored_list::Written,
@@ -44,6 +45,7 @@ use super::{
         (name = "operations", description = "Operations: changes under way and done"),
         (name = "events", description = "Everything that changed"),
         (name = "audit", description = "Who did what"),
+        (name = "access", description = "Who may do what"),
         (name = "about", description = "The API itself"),
     ),
     components(schemas(IfRunning, Plan, Problem, Takeover)),
@@ -64,6 +66,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(operation::routes())
         .merge(event::routes())
         .merge(audit::routes())
+        .merge(access::routes())
+        .merge(approval::routes())
         .merge(problem::routes())
         .merge(version::routes())
         .routes(routes!(show))

@@ -11,6 +11,8 @@
 //! the other does not. Looks at VMs and the host are answered from memory. Every error is a
 //! problem of the catalogue, whoever noticed it.
 
+mod access;
+mod approval;
 mod audit;
 mod body;
 mod caller;

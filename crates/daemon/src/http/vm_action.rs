@@ -11,6 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
+    approval::Grave,
     body::Json,
     caller::Caller,
     operation::Change,
@@ -19,7 +20,7 @@ use super::{
     query::{ChangeQuery, Query, Wait},
     refusal::Answer,
 };
-use crate::{access::Resource, engine::JobRequest};
+use crate::{access::Resource, engine::JobRequest, store::VmRecord};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -47,7 +48,12 @@ async fn act(
     request: impl FnOnce(VmId) -> JobRequest,
 ) -> Answer {
     let (_, vm) = caller.vm(&key)?;
-    let decision = caller.must_may(action, &Resource::vm(&vm)).await?;
+    let resource = Resource::vm(&vm);
+    let decision = if action.is_grave() {
+        caller.must_may_grave(destruction(&vm, action)).await?
+    } else {
+        caller.must_may(action, &resource).await?
+    };
     Change {
         caller,
         precondition,
@@ -56,6 +62,17 @@ async fn act(
     }
     .submit(request(vm.row.id))
     .await
+}
+
+fn destruction(vm: &VmRecord, action: Action) -> Grave<'_> {
+    let name = &vm.row.name;
+    Grave {
+        action,
+        resource: Resource::vm(vm),
+        id: Some(vm.row.id.to_string()),
+        summary: format!("The VM {name} and its disks are destroyed for good."),
+        details: serde_json::Value::Null,
+    }
 }
 
 macro_rules! actions {

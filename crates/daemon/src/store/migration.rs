@@ -11,7 +11,7 @@ use super::{Result, StoreError};
 /// Every migration, in order. One that was released is never edited.
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_start.sql"),
-    include_str!("migrations/0002_grant.sql"),
+    include_str!("migrations/0002_access.sql"),
 ];
 
 /// Checks a database, and brings it up to date.

@@ -10,6 +10,7 @@
 //! transaction is kept, the writer brings the [`Inventory`] up to date and then wakes whoever waits
 //! for news, so nobody is told of an event whose effect they can't see yet.
 
+mod approval;
 mod audit;
 mod autostart;
 mod error;

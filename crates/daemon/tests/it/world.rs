@@ -4,7 +4,7 @@
 use std::{io::Write, os::unix::net::UnixStream, sync::Arc, time::Duration};
 
 use hv_model::{
-    access::{Decision, Principal},
+    access::{Decision, Grant, Principal, Role, Scope},
     event::{Event, EventKind},
     id::VmId,
     inventory::{CreateVm, ThenStart},
@@ -16,7 +16,7 @@ use hv_model::{
 use hvd::{
     App, Parts, StartError,
     clock::{Clock, Ids},
-    config::Config,
+    config::{AccessConfig, Config},
     engine::{AddImage, JobRequest, SubmitOptions, Upload},
     sim::SimulatedHost,
     store::{EventFilter, Snapshot, StoreOptions, VmRecord},
@@ -256,6 +256,16 @@ fn start(
 ) -> Result<App, StartError> {
     let config = Config {
         state_dir: folder.path().to_owned(),
+        access: AccessConfig {
+            grants: vec![Grant {
+                name: "admins".parse().unwrap(),
+                to: "user:ada".parse().unwrap(),
+                role: Role::Admin,
+                on: Scope::Everything,
+                until: None,
+            }],
+            ..AccessConfig::default()
+        },
         ..Config::default()
     };
     let host = Arc::clone(host);

@@ -7,6 +7,7 @@
 //! ```
 
 mod action;
+mod approval;
 mod decision;
 mod grant;
 mod principal;
@@ -16,6 +17,7 @@ mod token;
 
 pub use self::{
     action::Action,
+    approval::{Approval, ApprovalState, Verdict, Wish},
     decision::{Decision, Need},
     grant::{Grant, GrantSource, Grantee, Profile, Scope},
     principal::Principal,

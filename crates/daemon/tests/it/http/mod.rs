@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The API through its router, on a simulated host.
 
+mod access;
+mod approvals;
 mod description;
 mod events;
 mod health;
@@ -57,6 +59,14 @@ fn user() -> Peer {
     named("ada")
 }
 
+fn root() -> Peer {
+    let principal = Principal::User {
+        name: "root".parse().unwrap(),
+        uid: 0,
+    };
+    Peer::new(Subject::new(principal), Transport::Unix)
+}
+
 /// Whoever has this name on the host.
 fn named(name: &str) -> Peer {
     let principal = Principal::User {
@@ -77,10 +87,19 @@ fn config(folder: &Path) -> Config {
         access: AccessConfig {
             profile: Profile::Production,
             policies: folder.join("policies"),
-            grants: vec![grant("admins", "user:ada", Role::Admin, "everything")],
+            grants: vec![
+                grant("admins", "user:ada", Role::Admin, "everything"),
+                grant("tester", &tester(), Role::Admin, "everything"),
+            ],
         },
         ..Config::default()
     }
+}
+
+/// Whoever runs the tests, for those that go through a socket.
+fn tester() -> String {
+    let name = uzers::get_current_username().unwrap();
+    format!("user:{}", name.to_string_lossy())
 }
 
 fn grant(name: &str, to: &str, role: Role, on: &str) -> Grant {
@@ -96,17 +115,20 @@ fn grant(name: &str, to: &str, role: Role, on: &str) -> Grant {
 impl Daemon {
     /// One that has seen its host.
     async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// One whose configuration says something else.
+    async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path());
+        change(&mut config);
         let host = Arc::new(SimulatedHost::new(1));
         let clock = Clock::manual("2026-01-02T03:04:05Z".parse().unwrap());
         let app = App::start(Parts {
             clock: clock.clone(),
             ids: Ids::random(),
-            ..Parts::new(
-                config(folder.path()),
-                Arc::clone(&host) as _,
-                "boot-1".to_owned(),
-            )
+            ..Parts::new(config, Arc::clone(&host) as _, "boot-1".to_owned())
         })
         .unwrap();
         let (ending, ends) = watch::channel(false);
@@ -133,23 +155,21 @@ impl Daemon {
 
     /// Asks as a user of the host.
     async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.ask_as(user(), method, path, body).await
+    }
+
+    async fn ask_as(&self, peer: Peer, method: &str, path: &str, body: Option<Value>) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-        self.send(user(), request.body(body).unwrap()).await
+        self.send(peer, request.body(body).unwrap()).await
     }
 
     /// The same as root, of whom nothing more is asked for.
     async fn post_as_root(&self, path: &str) -> Answer {
-        let root = Principal::User {
-            name: "root".parse().unwrap(),
-            uid: 0,
-        };
-        let request = Request::post(path).body(Body::empty()).unwrap();
-        self.send(Peer::new(Subject::new(root), Transport::Unix), request)
-            .await
+        self.ask_as(root(), "POST", path, None).await
     }
 
     async fn get(&self, path: &str) -> Answer {

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `hv access`: who may do what, why, and how that is changed.
+
+mod explain;
+mod grant;
+
+use clap::Subcommand;
+
+use self::{
+    explain::Explain,
+    grant::{Give, Take},
+};
+use crate::{arguments::examples, failure::Failure, session::Session};
+
+/// What to do about who may do what.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccessCommand {
+    /// List who has which role, and where.
+    #[command(visible_alias = "ls", after_help = examples!(
+        "hv access list" => "every grant, whether configured or given at run time",
+        "hv access list --json" => "the same for a program",
+    ))]
+    List,
+    /// Give somebody a role.
+    #[command(after_help = examples!(
+        "hv access grant operator user:ada --on tag:prod" => "ada runs the VMs with the tag prod",
+        "hv access grant creator group:staff --on own" => "the staff make VMs of their own",
+    ))]
+    Grant(Give),
+    /// Take a grant away.
+    #[command(after_help = examples!(
+        "hv access revoke operator-user-ada-tag-prod" => "by the name that hv access list shows",
+        "hv access revoke staff --json" => "the same for a program",
+    ))]
+    Revoke(Take),
+    /// Explain whether somebody may do something, and what would change that.
+    #[command(after_help = examples!(
+        "hv access explain ada vm.start web" => "why ada may start web, or may not",
+        "hv access explain ada image.add" => "an action that is done to no VM",
+    ))]
+    Explain(Explain),
+    /// Have the owner's own policies read again.
+    #[command(after_help = examples!(
+        "hv access reload" => "after a file in the policies' folder changed",
+        "hv access reload && hv" => "and see whether all is well",
+    ))]
+    Reload,
+    /// Print the words that policies can use: Cedar's schema.
+    #[command(after_help = examples!(
+        "hv access schema" => "what there is to decide about",
+        "hv access schema > hv.cedarschema" => "a file that an editor can check against",
+    ))]
+    Schema,
+}
+
+/// Runs a command about who may do what.
+pub(crate) async fn run(session: &Session, command: AccessCommand) -> Result<(), Failure> {
+    match command {
+        AccessCommand::List => grant::list(session).await,
+        AccessCommand::Grant(give) => grant::give(session, give).await,
+        AccessCommand::Revoke(take) => grant::take(session, &take).await,
+        AccessCommand::Explain(explain) => explain::run(session, explain).await,
+        AccessCommand::Reload => {
+            session.client.reload_access().await?;
+            session.say("The policies are in force.\n")
+        }
+        AccessCommand::Schema => session.print(&session.client.access_schema().await?),
+    }
+}
