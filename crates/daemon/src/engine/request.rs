@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use hv_model::{
     access::Action,
     id::{ImageId, VmId},
-    inventory::{AskGuest, ChangeVm, CreateVm, DeleteVm, RenameVm},
+    inventory::{AskGuest, ChangeVm, CreateVm, DeleteVm, IfRunning, RenameVm},
     name::ImageName,
     operation::OperationKind,
     problem::{Problem, ProblemKind},
@@ -141,6 +141,15 @@ impl JobRequest {
             | Self::VmPurge(vm)
             | Self::VmAdopt(vm) => Some(*vm),
             Self::VmCreate(_) | Self::ImageAdd(..) | Self::ImageDelete(_) => None,
+        }
+    }
+
+    /// Whether it takes a VM from its guest without asking.
+    pub(super) fn asks_no_guest(&self) -> bool {
+        match self {
+            Self::VmForceOff(_) | Self::VmReset(_) => true,
+            Self::VmDelete(_, how) => how.running == IfRunning::ForceOff,
+            _ => false,
         }
     }
 
