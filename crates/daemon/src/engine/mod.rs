@@ -52,7 +52,7 @@ pub(crate) use self::{
 };
 pub use self::{
     port::Port,
-    request::{AddImage, JobRequest, Upload},
+    request::{AddImage, BrokenOff, JobRequest, Upload},
 };
 use crate::{
     clock::{Clock, Ids},

@@ -71,9 +71,20 @@ pub struct AddImage {
 pub struct Upload {
     /// Where they come from: the read end of a pipe or a socket.
     pub body: OwnedFd,
-    /// The BLAKE3 of all of them in hexadecimal, once they are through; why they broke off, if
-    /// they did. A sender that is dropped counts as broken off.
-    pub digest: oneshot::Receiver<Result<String, String>>,
+    /// The BLAKE3 of all of them in hexadecimal, once they are through; how they broke off, if
+    /// they did. A sender that is dropped has left.
+    pub digest: oneshot::Receiver<Result<String, BrokenOff>>,
+}
+
+/// How an upload ended before all of its bytes were through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BrokenOff {
+    /// Whoever sent them left, which stops the operation as cancelling it does. Says how, in words.
+    Left(String),
+    /// Nothing came for too long, or other than was announced. Says what, in words.
+    Wrong(String),
+    /// The job took no more.
+    NotWanted,
 }
 
 impl JobRequest {

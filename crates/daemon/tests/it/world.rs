@@ -17,7 +17,7 @@ use hvd::{
     App, Parts,
     clock::{Clock, Ids},
     config::Config,
-    engine::{AddImage, JobRequest, SubmitOptions, Upload},
+    engine::{AddImage, BrokenOff, JobRequest, SubmitOptions, Upload},
     sim::SimulatedHost,
     store::{EventFilter, Snapshot, StoreError, StoreOptions, VmRecord},
 };
@@ -287,7 +287,7 @@ pub(crate) fn image(name: &str) -> JobRequest {
     request
 }
 
-pub(crate) type Digest = tokio::sync::oneshot::Sender<Result<String, String>>;
+pub(crate) type Digest = tokio::sync::oneshot::Sender<Result<String, BrokenOff>>;
 
 /// An image whose bytes are still to be sent.
 pub(crate) fn upload(name: &str, length: u64) -> (JobRequest, UnixStream, Digest) {
