@@ -54,7 +54,9 @@ impl World {
             folder,
             ids,
         };
-        world.until(|known| known.freshness.live).await;
+        world
+            .until(|known| known.freshness.live && known.host.is_some())
+            .await;
         world
     }
 
@@ -72,7 +74,8 @@ impl World {
             options,
         )
         .unwrap();
-        self.until(|known| known.freshness.live).await;
+        self.until(|known| known.freshness.live && known.host.is_some())
+            .await;
     }
 
     /// Ends the daemon, loses its database, and starts another daemon.

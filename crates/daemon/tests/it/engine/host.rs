@@ -185,6 +185,49 @@ async fn a_lost_host_is_told_of_and_found_again_with_what_was_missed() {
 }
 
 #[tokio::test]
+async fn a_host_that_was_long_lost_is_known_at_once_when_it_is_found() {
+    let world = World::new().await.with_running_web().await;
+    let id = world.id("web");
+    world.host.lose("libvirt stopped");
+    world.until(|known| !known.freshness.live).await;
+    for _ in 0..60 {
+        world.pass(1);
+        world.a_moment().await;
+    }
+    world.host.set_faults(|faults| faults.facts_to_lose = 1);
+    world
+        .host
+        .change_elsewhere(id, VmState::Paused, "user")
+        .unwrap();
+    world.host.find();
+    world.until(|known| known.freshness.live).await;
+    assert_eq!(world.vm("web").row.state, VmState::Paused);
+}
+
+#[tokio::test]
+async fn a_host_whose_being_found_nobody_told_is_tried_again() {
+    let world = World::new().await.with_web().await;
+    world.host.lose("libvirt stopped");
+    world.until(|known| !known.freshness.live).await;
+    world.host.set_faults(|faults| faults.facts_to_lose = 1);
+    world.host.find();
+    world.pass_until(10, |known| known.freshness.live).await;
+}
+
+#[tokio::test]
+async fn how_old_what_is_known_is_counts_from_when_the_host_was_heard_last() {
+    let world = World::new().await.with_web().await;
+    let seen = world.clock.now();
+    world.host.lose("libvirt stopped");
+    world.until(|known| !known.freshness.live).await;
+    for _ in 0..30 {
+        world.pass(1);
+        world.a_moment().await;
+    }
+    assert_eq!(world.known().freshness.seen, Some(seen));
+}
+
+#[tokio::test]
 async fn a_broker_that_restarts_is_connected_to_again() {
     let world = World::new().await.with_web().await;
     let id = world.id("web");
