@@ -87,8 +87,7 @@ impl Observer {
             name: snapshot
                 .host
                 .as_ref()
-                .map(|host| host.hostname.clone())
-                .unwrap_or_default(),
+                .map_or_else(|| "this one".to_owned(), |host| host.hostname.clone()),
         }
     }
 }

@@ -74,6 +74,8 @@ struct Inner {
     keep_trash: Duration,
     to_look_at: Mutex<BTreeSet<VmId>>,
     look: Notify,
+    /// Held while the host itself is looked at.
+    host_look: tokio::sync::Mutex<()>,
     /// When the host was heard last while it was not lost; `None`, where nothing was since.
     heard: Mutex<Option<Timestamp>>,
 }
@@ -144,6 +146,7 @@ impl Observer {
             keep_trash,
             to_look_at: Mutex::default(),
             look: Notify::new(),
+            host_look: tokio::sync::Mutex::default(),
             heard: Mutex::default(),
         }))
     }
@@ -232,7 +235,9 @@ impl Observer {
     async fn catch_up(&self, schedule: &mut Schedule) -> Result<()> {
         self.resync_all().await?;
         *schedule = Schedule::new(&self.0.clock);
-        self.found().await
+        self.found().await?;
+        self.look_at_host();
+        Ok(())
     }
 
     async fn on_time(&self, schedule: &mut Schedule) -> Result<()> {

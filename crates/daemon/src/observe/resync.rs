@@ -15,7 +15,7 @@ use hv_model::{
 };
 use serde_json::json;
 
-use super::{Observer, Result, look::is_worked_on, state};
+use super::{Observer, Result, Stopped, look::is_worked_on, state};
 use crate::store::{Result as StoreResult, Snapshot, VmRecord, WriteTransaction};
 
 /// How often everything is taken over anew, since the store learnt something newer meanwhile.
@@ -46,7 +46,6 @@ struct Taken {
 impl Observer {
     /// Takes over everything as it is on the host.
     pub(super) async fn resync_all(&self) -> Result<()> {
-        self.refresh_host().await?;
         self.refresh_pools().await?;
         self.refresh_networks().await?;
         let is_new = self
@@ -186,6 +185,20 @@ impl Observer {
             snapshot.freshness.seen = Some(now);
         });
         Ok(())
+    }
+
+    /// Looks at what the host is and can do, in the background: the broker may still be trying KVM,
+    /// and libvirt asks every QEMU what it can do after its start.
+    pub(super) fn look_at_host(&self) {
+        let observer = self.clone();
+        tokio::spawn(async move {
+            let Ok(_turn) = observer.0.host_look.try_lock() else {
+                return;
+            };
+            if let Err(Stopped::Lost(why)) = observer.refresh_host().await {
+                tracing::info!(why, "the host can't be looked at");
+            }
+        });
     }
 
     async fn refresh_host(&self) -> Result<()> {

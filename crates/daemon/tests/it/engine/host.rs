@@ -238,6 +238,19 @@ async fn a_broker_that_restarts_is_connected_to_again() {
 }
 
 #[tokio::test]
+async fn the_list_does_not_wait_for_what_the_host_is() {
+    let world = World::new().await.with_web().await;
+    let failure = Some(("host", hv_model::hypervisor::HypervisorErrorKind::TimedOut));
+    world
+        .host
+        .set_faults(|faults| faults.next_failure = failure);
+    world.host.drop_subscribers();
+    world.until(|known| !known.freshness.live).await;
+    world.pass_until(10, |known| known.freshness.live).await;
+    assert!(world.known().host.is_some(), "what was known of it is kept");
+}
+
+#[tokio::test]
 async fn a_vm_that_vanishes_under_a_job_fails_it_clearly() {
     let world = World::new().await.with_web().await;
     let id = world.id("web");
