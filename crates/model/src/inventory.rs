@@ -88,8 +88,9 @@ pub struct VmView {
     /// What stands in the way of adopting it, if it was made elsewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub obstacles: Vec<String>,
-    /// How its guest runs on this host.
-    pub acceleration: Acceleration,
+    /// How its guest runs on this host; absent where that is not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acceleration: Option<Acceleration>,
     /// What its guest says of itself, if its agent answered lately. Untrusted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guest: Option<Guest>,

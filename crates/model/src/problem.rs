@@ -185,7 +185,7 @@ catalogue! {
         "Look at it: hv op show ID.";
     Cancelled = "cancelled", 409, Failed,
         "The operation was cancelled.",
-        "Somebody asked for it. What it had begun was undone.",
+        "Somebody asked for it, or whoever sent what it needs left. What it had begun was undone.",
         "Ask for it again if it is still wanted.";
     Interrupted = "interrupted", 500, Failed,
         "The daemon ended while the operation was under way.",

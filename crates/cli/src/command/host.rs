@@ -66,6 +66,10 @@ fn page(
     let mut facts = Facts::default();
     match &view.host {
         Some(host) => describe(host, &mut facts),
+        None if view.freshness.live => {
+            let trying = "it is being looked at, and whether KVM works is being tried";
+            facts.add_painted("host", Paint::Warning, trying);
+        }
         None => {
             facts.add_painted("host", Paint::Bad, "it was never reached");
         }
@@ -176,6 +180,15 @@ mod tests {
             version: "0.1.0".into(),
             api: "v1".into(),
         };
-        insta::assert_snapshot!(page(&view, &[pool], &version, now, Look::plain()));
+        insta::assert_snapshot!(page(
+            &view,
+            std::slice::from_ref(&pool),
+            &version,
+            now,
+            Look::plain()
+        ));
+        let not_yet = HostView { host: None, ..view };
+        let page = page(&not_yet, &[pool], &version, now, Look::plain());
+        assert!(page.contains("whether KVM works is being tried"), "{page}");
     }
 }

@@ -64,7 +64,7 @@ impl Stage {
             ending,
             runtime: Some(runtime),
         };
-        stage.until(|snapshot| snapshot.freshness.live);
+        stage.until(|snapshot| snapshot.freshness.live && snapshot.host.is_some());
         stage
     }
 

@@ -13,7 +13,8 @@
 //! other in the order in which they were asked for; those of different VMs side by side.
 //!
 //! Asking for what is going on already is refused as busy. Asking for anything else that concerns
-//! the same VM waits for its turn, and is judged again then.
+//! the same VM waits for its turn, and is judged again then. Only what cuts a VM's power or resets
+//! it does not wait for a guest that is being asked to shut down or reboot: it ends the asking.
 
 pub(crate) mod check;
 mod context;
@@ -38,7 +39,7 @@ use std::{
 use hv_model::{
     access::{Action, Decision, Principal},
     id::OperationId,
-    operation::{Operation, OperationState},
+    operation::{Operation, OperationKind, OperationState},
     problem::{Problem, ProblemKind},
 };
 use tokio::sync::Notify;
@@ -52,7 +53,7 @@ pub(crate) use self::{
 };
 pub use self::{
     port::Port,
-    request::{AddImage, JobRequest, Upload},
+    request::{AddImage, BrokenOff, JobRequest, Upload},
 };
 use crate::{
     access::Access,
@@ -162,9 +163,9 @@ impl Engine {
                 submit(tx, actor, request, parameters, options, refusal)
             })
             .await?;
-        let (row, upload) = match submitted {
+        let (row, upload, overtaken) = match submitted {
             Submitted::Before(row) => return Ok(row.operation),
-            Submitted::New(row, upload) => (row, upload),
+            Submitted::New(row, upload, overtaken) => (row, upload, overtaken),
         };
         let job = AnyJob::of(&row.operation)?;
         if let Some(upload) = upload {
@@ -175,8 +176,13 @@ impl Engine {
                 .unwrap_or_else(PoisonError::into_inner);
             uploads.insert(row.operation.id, upload);
         }
-        self.queue()
-            .push(row.sequence, row.operation.id, job.locks());
+        {
+            let mut queue = self.queue();
+            queue.push(row.sequence, row.operation.id, job.locks());
+            for id in overtaken {
+                queue.cancel(id);
+            }
+        }
         self.0.ready.notify_one();
         Ok(row.operation)
     }
@@ -277,7 +283,8 @@ impl Engine {
 enum Submitted {
     /// It was asked for before, with the same key.
     Before(Box<OperationRow>),
-    New(Box<OperationRow>, Option<Upload>),
+    /// It is queued. The operations that it overtakes are to stop.
+    New(Box<OperationRow>, Option<Upload>, Vec<OperationId>),
 }
 
 fn submit(
@@ -332,12 +339,39 @@ fn submit(
         &options.decision,
         Some(operation.id),
     )?;
+    let overtaken = overtake(tx, &request, &operation, &options.decision)?;
     let row = tx.insert_operation(operation)?;
     let upload = match request {
         JobRequest::ImageAdd(_, upload) => Some(upload),
         _ => None,
     };
-    Ok(Submitted::New(Box::new(row), upload))
+    Ok(Submitted::New(Box::new(row), upload, overtaken))
+}
+
+/// Stops what asks a VM's guest to shut down or reboot, where the guest is not to be asked any
+/// more: it may never answer, and cutting its power would wait behind that.
+fn overtake(
+    tx: &WriteTransaction<'_>,
+    request: &JobRequest,
+    operation: &Operation,
+    decision: &Decision,
+) -> Result<Vec<OperationId>, StoreError> {
+    if !request.asks_no_guest() {
+        return Ok(Vec::new());
+    }
+    let mut overtaken = Vec::new();
+    for row in tx.unfinished_operations()? {
+        let other = &row.operation;
+        let asks = matches!(
+            other.kind,
+            OperationKind::VmShutDown | OperationKind::VmReboot
+        );
+        if asks && other.target.id == operation.target.id && !row.cancelling {
+            overtaken.push(other.id);
+            stop(tx, &operation.actor, row, decision)?;
+        }
+    }
+    Ok(overtaken)
 }
 
 fn cancel(
@@ -346,12 +380,23 @@ fn cancel(
     id: OperationId,
     decision: &Decision,
 ) -> Result<OperationRow, StoreError> {
-    let mut row = tx.operation(id)?.ok_or_else(|| check::no_operation(id))?;
+    let row = tx.operation(id)?.ok_or_else(|| check::no_operation(id))?;
     let operation = &row.operation;
     if operation.state.is_final() {
         let detail = format!("The operation {id} is over ({}).", operation.state.as_str());
         return Err(Problem::new(ProblemKind::NotCancellable, detail).into());
     }
+    stop(tx, actor, row, decision)
+}
+
+/// Writes down that an operation is to stop, and who wants that.
+fn stop(
+    tx: &WriteTransaction<'_>,
+    actor: &Principal,
+    mut row: OperationRow,
+    decision: &Decision,
+) -> Result<OperationRow, StoreError> {
+    let id = row.operation.id;
     let on = format!("operation/{id}");
     tx.append_audit(actor, Action::OperationCancel, &on, decision, Some(id))?;
     row.cancelling = true;

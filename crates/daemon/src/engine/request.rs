@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use hv_model::{
     access::Action,
     id::{ImageId, VmId},
-    inventory::{AskGuest, ChangeVm, CreateVm, DeleteVm, RenameVm},
+    inventory::{AskGuest, ChangeVm, CreateVm, DeleteVm, IfRunning, RenameVm},
     name::ImageName,
     operation::OperationKind,
     problem::{Problem, ProblemKind},
@@ -71,9 +71,20 @@ pub struct AddImage {
 pub struct Upload {
     /// Where they come from: the read end of a pipe or a socket.
     pub body: OwnedFd,
-    /// The BLAKE3 of all of them in hexadecimal, once they are through; why they broke off, if
-    /// they did. A sender that is dropped counts as broken off.
-    pub digest: oneshot::Receiver<Result<String, String>>,
+    /// The BLAKE3 of all of them in hexadecimal, once they are through; how they broke off, if
+    /// they did. A sender that is dropped has left.
+    pub digest: oneshot::Receiver<Result<String, BrokenOff>>,
+}
+
+/// How an upload ended before all of its bytes were through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BrokenOff {
+    /// Whoever sent them left, which stops the operation as cancelling it does. Says how, in words.
+    Left(String),
+    /// Nothing came for too long, or other than was announced. Says what, in words.
+    Wrong(String),
+    /// The job took no more.
+    NotWanted,
 }
 
 impl JobRequest {
@@ -123,6 +134,15 @@ impl JobRequest {
             | Self::VmPurge(vm)
             | Self::VmAdopt(vm) => Some(*vm),
             Self::VmCreate(_) | Self::ImageAdd(..) | Self::ImageDelete(_) => None,
+        }
+    }
+
+    /// Whether it takes a VM from its guest without asking.
+    pub(super) fn asks_no_guest(&self) -> bool {
+        match self {
+            Self::VmForceOff(_) | Self::VmReset(_) => true,
+            Self::VmDelete(_, how) => how.running == IfRunning::ForceOff,
+            _ => false,
         }
     }
 

@@ -121,6 +121,7 @@ async fn attempt(
         Stop::Failed(problem) => {
             let state = match problem.kind {
                 ProblemKind::Interrupted => OperationState::Interrupted,
+                ProblemKind::Cancelled => OperationState::Cancelled,
                 _ => OperationState::Failed,
             };
             context.give_up(state, *problem).await?;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  body ──▶ BLAKE3 ──▶ pipe ──▶ the job hands its other end to the host
-//!              └──────▶ digest, or why the body broke off ──▶ the job
+//!              └──────▶ digest, or how the body broke off ──▶ the job
 //! ```
 //!
 //! The pipe is the only buffer, so a slow disk slows the sender down and fills no memory.
@@ -23,7 +23,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::engine;
+use crate::engine::{self, BrokenOff};
 
 /// How long the sender may send nothing.
 const IDLE: Duration = Duration::from_secs(60);
@@ -33,15 +33,7 @@ const PIPE: usize = 1 << 20;
 /// Our end of an upload.
 pub(super) struct Upload {
     pipe: Sender,
-    digest: oneshot::Sender<Result<String, String>>,
-}
-
-/// How passing on came to an end before the body did.
-enum Broken {
-    /// The sender left, or sent other than was said.
-    Off(String),
-    /// The job takes no more: it failed, was cancelled, or never needed these bytes.
-    NotWanted,
+    digest: oneshot::Sender<Result<String, BrokenOff>>,
 }
 
 impl Upload {
@@ -75,33 +67,29 @@ impl Upload {
     ) {
         let passed = tokio::select! {
             biased;
-            () = stopped => Err(Broken::NotWanted),
+            () = stopped => Err(BrokenOff::NotWanted),
             passed = self.copy(body, length) => passed,
         };
-        let told = match passed {
-            Ok(digest) => Ok(digest),
-            Err(Broken::Off(why)) => Err(why),
-            Err(Broken::NotWanted) => return,
-        };
         // A job that has failed meanwhile does not wait for it.
-        self.digest.send(told).ok();
+        self.digest.send(passed).ok();
     }
 
-    async fn copy(&mut self, mut body: Body, length: u64) -> Result<String, Broken> {
+    async fn copy(&mut self, mut body: Body, length: u64) -> Result<String, BrokenOff> {
         let mut hasher = blake3::Hasher::new();
         let mut arrived = 0_u64;
         // Not longer than that: the reader leaves once it has them all.
         while arrived < length {
             let frame = tokio::select! {
                 // A reader that is gone is noticed even while the sender sends nothing.
-                _ = self.pipe.ready(Interest::ERROR) => return Err(Broken::NotWanted),
+                _ = self.pipe.ready(Interest::ERROR) => return Err(BrokenOff::NotWanted),
                 frame = tokio::time::timeout(IDLE, body.frame()) => frame,
             };
             let frame = frame.map_err(|_| {
-                Broken::Off(format!("nothing arrived for {} seconds", IDLE.as_secs()))
+                BrokenOff::Wrong(format!("nothing arrived for {} seconds", IDLE.as_secs()))
             })?;
             let Some(frame) = frame else { break };
-            let frame = frame.map_err(|error| Broken::Off(format!("the sender left: {error}")))?;
+            let frame =
+                frame.map_err(|error| BrokenOff::Left(format!("the sender left: {error}")))?;
             let Ok(piece) = frame.into_data() else {
                 continue;
             };
@@ -110,12 +98,14 @@ impl Upload {
             self.pipe
                 .write_all(&piece)
                 .await
-                .map_err(|_| Broken::NotWanted)?;
+                .map_err(|_| BrokenOff::NotWanted)?;
         }
         if arrived == length {
             return Ok(hasher.finalize().to_hex().to_string());
         }
-        Err(Broken::Off(format!("{arrived} of {length} bytes arrived")))
+        Err(BrokenOff::Wrong(format!(
+            "{arrived} of {length} bytes arrived"
+        )))
     }
 }
 
@@ -150,8 +140,18 @@ mod tests {
         upload.pass_on(Body::from("abc"), 4, pending()).await;
         assert_eq!(
             job.digest.await.unwrap(),
-            Err("3 of 4 bytes arrived".to_owned())
+            Err(BrokenOff::Wrong("3 of 4 bytes arrived".to_owned()))
         );
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_leaves_is_told_as_such() {
+        let (upload, job) = Upload::open().unwrap();
+        let lost = Err::<bytes::Bytes, _>(io::Error::other("connection closed"));
+        let body = Body::from_stream(futures_util::stream::iter([lost]));
+        upload.pass_on(body, 4, pending()).await;
+        let left = BrokenOff::Left("the sender left: connection closed".to_owned());
+        assert_eq!(job.digest.await.unwrap(), Err(left));
     }
 
     #[tokio::test]
@@ -161,7 +161,7 @@ mod tests {
         upload
             .pass_on(Body::from(vec![0; 4 << 20]), 4 << 20, pending())
             .await;
-        assert!(job.digest.await.is_err());
+        assert_eq!(job.digest.await.unwrap(), Err(BrokenOff::NotWanted));
     }
 
     #[tokio::test]
@@ -170,7 +170,7 @@ mod tests {
         drop(job.body);
         let silent = Body::from_stream(futures_util::stream::pending::<io::Result<bytes::Bytes>>());
         upload.pass_on(silent, 1, pending()).await;
-        assert!(job.digest.await.is_err());
+        assert_eq!(job.digest.await.unwrap(), Err(BrokenOff::NotWanted));
     }
 
     #[tokio::test]
@@ -178,6 +178,6 @@ mod tests {
         let (upload, job) = Upload::open().unwrap();
         let silent = Body::from_stream(futures_util::stream::pending::<io::Result<bytes::Bytes>>());
         upload.pass_on(silent, 1, async {}).await;
-        assert!(job.digest.await.is_err());
+        assert_eq!(job.digest.await.unwrap(), Err(BrokenOff::NotWanted));
     }
 }

@@ -116,13 +116,15 @@ actions! {
     shut_down = "/v1/vms/{vm}/shut-down", VmShutDown, AskGuest in Option<AskGuest>;
     /// Force a VM off
     ///
-    /// As if its power were cut: what its guest has not written is lost.
+    /// As if its power were cut: what its guest has not written is lost. An operation that asks the
+    /// guest to shut down or reboot is cancelled.
     force_off = "/v1/vms/{vm}/force-off", VmForceOff;
     /// Ask a VM's guest to reboot
     reboot = "/v1/vms/{vm}/reboot", VmReboot, AskGuest in Option<AskGuest>;
     /// Reset a VM
     ///
-    /// As if its reset button were pressed: what its guest has not written is lost.
+    /// As if its reset button were pressed: what its guest has not written is lost. An operation that
+    /// asks the guest to shut down or reboot is cancelled.
     reset = "/v1/vms/{vm}/reset", VmReset;
     /// Pause a VM
     ///

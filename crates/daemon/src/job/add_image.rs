@@ -5,6 +5,7 @@ use hv_model::{
     event::{EventKind, Subject},
     id::ImageId,
     image::Image,
+    name::ImageName,
     operation::Target,
     problem::{Problem, ProblemKind},
     storage::{PoolPurpose, VolumeRef},
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Job, OnRestart};
 use crate::{
-    engine::{AddImage as Request, Context, Lock, Outcome, Step, Stop, Undo},
+    engine::{AddImage as Request, BrokenOff, Context, Lock, Outcome, Step, Stop, Undo},
     observe::image_volume,
 };
 
@@ -84,22 +85,18 @@ impl Job for AddImage {
             () = context.until_cancelled() => return Err(Stop::Cancelled),
             () = std::future::ready(()) => {}
         }
-        let sent = upload
-            .digest
-            .await
-            .unwrap_or_else(|_| Err("nobody sends it any more".into()));
-        let blake3 = sent.map_err(|why| {
-            let detail = format!("The upload of {name} broke off: {why}.");
-            Problem::new(ProblemKind::BadRequest, detail)
-        });
-        // Why the bytes broke off says more than that they were too few.
-        let (facts, blake3) = match (stored, blake3) {
-            (Err(Stop::Failed(problem)), Err(broken))
-                if problem.kind == ProblemKind::BadRequest =>
-            {
-                return Err(broken.into());
+        let gone = |_| Err(BrokenOff::Left("nobody sends it any more".to_owned()));
+        let sent = upload.digest.await.unwrap_or_else(gone);
+        let (facts, blake3) = match (stored, sent) {
+            (Ok(facts), Ok(blake3)) => (facts, blake3),
+            // How the bytes broke off says more than that they were too few.
+            (Err(Stop::Failed(problem)), Err(broken)) => return Err(said(*problem, &name, broken)),
+            (Err(other), _) => return Err(other),
+            (Ok(_), Err(broken)) => {
+                let detail = format!("The upload of {name} did not end as it should.");
+                let problem = Problem::new(ProblemKind::BadRequest, detail);
+                return Err(said(problem, &name, broken));
             }
-            (stored, blake3) => (stored?, blake3?),
         };
         let result = json!({ "image": id, "blake3": blake3 });
         Ok(Outcome::record(move |tx| {
@@ -125,4 +122,17 @@ impl Job for AddImage {
         })
         .with_result(result))
     }
+}
+
+/// Why an image was not stored whose bytes broke off.
+fn said(problem: Problem, name: &ImageName, broken: BrokenOff) -> Stop {
+    let (kind, why) = match broken {
+        _ if problem.kind != ProblemKind::BadRequest => return problem.into(),
+        BrokenOff::NotWanted => return problem.into(),
+        // They may have left on purpose, and nobody is there to mend anything.
+        BrokenOff::Left(why) => (ProblemKind::Cancelled, why),
+        BrokenOff::Wrong(why) => (ProblemKind::BadRequest, why),
+    };
+    let detail = format!("The upload of {name} broke off: {why}.");
+    Problem::new(kind, detail).into()
 }

@@ -67,7 +67,7 @@ fn pools_active(facts: &Facts) -> Check {
     if pools.is_empty() {
         return bad(
             id,
-            if facts.snapshot.host.is_some() {
+            if facts.snapshot.freshness.seen.is_some() {
                 CheckStatus::Fail
             } else {
                 CheckStatus::Unknown

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Saying whether the host is listened to, and how old what is known is.
 
+use std::sync::{MutexGuard, PoisonError};
+
 use hv_model::event::{EventKind, Subject};
 use jiff::Timestamp;
 use serde_json::json;
@@ -8,9 +10,21 @@ use serde_json::json;
 use super::{Observer, Result};
 
 impl Observer {
+    /// The host said something. What the broker says while libvirt is lost does not count.
+    pub(super) fn heard(&self) {
+        if self.is_live() {
+            *self.heard_last() = Some(self.0.clock.now());
+        }
+    }
+
+    fn heard_last(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The host is not listened to any more.
-    pub(super) async fn lost(&self, why: String, seen: Option<Timestamp>) -> Result<()> {
+    pub(super) async fn lost(&self, why: String) -> Result<()> {
         let why = sentence(&why);
+        let seen = self.heard_last().take();
         let inventory = self.0.store.inventory();
         let before = inventory.snapshot();
         if before.freshness.why.as_ref() != Some(&why) {
@@ -61,6 +75,7 @@ impl Observer {
             snapshot.freshness.seen = Some(now);
             snapshot.freshness.why = None;
         });
+        self.heard();
         Ok(())
     }
 
@@ -72,8 +87,7 @@ impl Observer {
             name: snapshot
                 .host
                 .as_ref()
-                .map(|host| host.hostname.clone())
-                .unwrap_or_default(),
+                .map_or_else(|| "this one".to_owned(), |host| host.hostname.clone()),
         }
     }
 }

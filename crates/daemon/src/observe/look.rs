@@ -139,14 +139,9 @@ fn is_there(
     if row.is_trashed() {
         return came_back(tx, row, details, state);
     }
-    let mut changed = row.clone();
-    state::take_name(tx, &mut changed, &details.name)?;
-    changed.cpus = details.cpus;
-    changed.memory = details.memory;
-    if changed.state.is_active() {
-        changed.agent = details.agent;
-    }
-    take_definition(&mut changed, details);
+    let mut renamed = row.clone();
+    state::take_name(tx, &mut renamed, &details.name)?;
+    let changed = as_seen(&renamed, details);
     if changed == row {
         return Ok(());
     }
@@ -174,6 +169,18 @@ fn is_there(
         )?;
     }
     tx.put_vm(changed)
+}
+
+/// A VM as it is known, with what was seen of it. Its name is another matter.
+pub(super) fn as_seen(row: &VmRow, details: VmDetails) -> VmRow {
+    let mut seen = row.clone();
+    seen.cpus = details.cpus;
+    seen.memory = details.memory;
+    if seen.state.is_active() {
+        seen.agent = details.agent;
+    }
+    take_definition(&mut seen, details);
+    seen
 }
 
 fn is_defined_otherwise(before: &VmRow, after: &VmRow) -> bool {

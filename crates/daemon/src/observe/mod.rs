@@ -6,13 +6,21 @@
 //!  subscribe ┤                         ├──▶ one transaction: rows and events ──▶ readers
 //!            └─ resync: all VMs at once┘
 //!      ▲            │ whenever the host is found, and once a minute
-//!      └── lost ◀───┘ try again, later each time
+//!      └── lost ◀───┘ broker gone: try again, later each time
 //! ```
+//!
+//! While libvirt is lost and the broker is there, the subscription stays: the broker tells the moment
+//! in which libvirt is found, and everything is taken over then. It is tried now and then besides,
+//! since a call may have failed without a word from the broker.
 //!
 //! Facts tell states. Whatever else may have changed about a VM (it is new, defined anew, gone) is
 //! looked at: its details are asked for, of many VMs at once. A VM that an operation works on is
 //! that operation's to describe: only its state is taken over meanwhile, and it is looked at once
 //! the operation is over.
+//!
+//! A fact may be lost on its way. So each minute every VM's name and state are compared with what is
+//! known, in one call; and each ten seconds the definitions of a few VMs are, in turn, which costs a
+//! call for each: up to 120 VMs are through within a minute.
 
 mod freshness;
 mod guest;
@@ -43,11 +51,14 @@ use crate::{
 };
 
 /// How long is waited before the host is looked for again: at first, and at most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(1));
 /// How many facts are taken over in one transaction.
 const BATCH: usize = 512;
 /// How many VMs are looked at at once.
 const LOOK_AT: usize = 100;
+/// How many VMs' definitions are compared whenever the host is asked whether it is there. libvirt
+/// has no call that tells many definitions, nor which of them changed, so it costs a call a VM.
+const COMPARE_AT_ONCE: usize = 20;
 /// How often the host is asked whether it is there.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
 /// How long it may take to answer.
@@ -70,6 +81,10 @@ struct Inner {
     keep_trash: Duration,
     to_look_at: Mutex<BTreeSet<VmId>>,
     look: Notify,
+    /// Held while the host itself is looked at.
+    host_look: tokio::sync::Mutex<()>,
+    /// When the host was heard last while it was not lost; `None`, where nothing was since.
+    heard: Mutex<Option<Timestamp>>,
 }
 
 /// Why listening stopped.
@@ -98,12 +113,49 @@ impl From<StoreError> for Stopped {
 
 type Result<T> = std::result::Result<T, Stopped>;
 
-/// What is due when, while the host is listened to.
+/// What is due when, while there is a subscription.
 struct Schedule {
+    /// When everything is taken over, if nobody says sooner that the host is found.
+    catch_up: Timestamp,
     probe: Timestamp,
     resync: Timestamp,
+    /// The VM whose definition was compared last.
+    compared: Option<VmId>,
     /// Differences that count as missed facts, if they are still there at this time.
     suspects: Option<(Timestamp, resync::Suspects)>,
+}
+
+impl Schedule {
+    fn new(clock: &Clock) -> Self {
+        Self {
+            catch_up: clock.now(),
+            probe: clock.after(PROBE_EVERY),
+            resync: clock.after(RESYNC_EVERY),
+            compared: None,
+            suspects: None,
+        }
+    }
+
+    /// Differences that were found, if there are any.
+    fn suspect(&mut self, clock: &Clock, suspects: resync::Suspects) {
+        if !suspects.is_empty() {
+            let due = clock.after(FACT_DELAY);
+            match &mut self.suspects {
+                Some((_, earlier)) => earlier.join(suspects),
+                none => *none = Some((due, suspects)),
+            }
+        }
+    }
+
+    /// When there is something to do.
+    fn next(&self, is_live: bool) -> Timestamp {
+        if !is_live {
+            return self.catch_up;
+        }
+        let suspects = self.suspects.as_ref().map(|(time, _)| *time);
+        let next = self.probe.min(self.resync);
+        suspects.map_or(next, |time| time.min(next))
+    }
 }
 
 impl Observer {
@@ -115,6 +167,8 @@ impl Observer {
             keep_trash,
             to_look_at: Mutex::default(),
             look: Notify::new(),
+            host_look: tokio::sync::Mutex::default(),
+            heard: Mutex::default(),
         }))
     }
 
@@ -138,17 +192,15 @@ impl Observer {
             let (first, longest) = PAUSES;
             let mut pause = first;
             loop {
-                let mut seen = None;
-                let stopped = observer.listen(&mut seen).await;
-                let why = match stopped {
-                    Ok(()) => "The broker closed the connection.".to_owned(),
-                    Err(Stopped::Lost(why)) => why,
-                    Err(Stopped::Ended) => return,
+                let stopped = match observer.subscribe().await {
+                    Ok(facts) => {
+                        pause = first;
+                        observer.listen(facts).await
+                    }
+                    Err(stopped) => stopped,
                 };
-                if seen.is_some() {
-                    pause = first;
-                }
-                if matches!(observer.lost(why, seen).await, Err(Stopped::Ended)) {
+                let Stopped::Lost(why) = stopped else { return };
+                if matches!(observer.lost(why).await, Err(Stopped::Ended)) {
                     return;
                 }
                 observer.0.clock.sleep(pause).await;
@@ -157,63 +209,80 @@ impl Observer {
         });
     }
 
-    /// Listens to the host until it is lost. `seen` tells when it was last heard.
-    async fn listen(&self, seen: &mut Option<Timestamp>) -> Result<()> {
-        let clock = &self.0.clock;
-        let facts = self.answer("subscribe", |host| host.subscribe()).await?;
-        let mut facts = relay(facts)?;
-        self.resync_all().await?;
-        *seen = Some(clock.now());
-        self.found().await?;
-        let mut schedule = Schedule {
-            probe: clock.after(PROBE_EVERY),
-            resync: clock.after(RESYNC_EVERY),
-            suspects: None,
-        };
+    async fn subscribe(&self) -> Result<mpsc::Receiver<Fact>> {
+        relay(self.answer("subscribe", |host| host.subscribe()).await?)
+    }
+
+    /// Takes over what the host tells, for as long as the broker passes it on.
+    async fn listen(&self, mut facts: mpsc::Receiver<Fact>) -> Stopped {
+        let mut schedule = Schedule::new(&self.0.clock);
         let mut batch = Vec::with_capacity(BATCH);
+        let (_, longest) = PAUSES;
         loop {
-            let due = [
-                Some(schedule.probe),
-                Some(schedule.resync),
-                schedule.suspects.as_ref().map(|(time, _)| *time),
-            ];
-            let due = due.into_iter().flatten().min().unwrap_or(schedule.probe);
-            tokio::select! {
+            let is_live = self.is_live();
+            let turn = tokio::select! {
                 biased;
                 count = facts.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
-                        return Ok(());
+                        return Stopped::Lost("The broker closed the connection.".to_owned());
                     }
-                    *seen = Some(clock.now());
-                    self.take(&mut batch, *seen).await?;
+                    self.take(&mut batch, &mut schedule).await
                 }
-                () = self.0.look.notified() => self.look_at_some().await?,
-                () = clock.sleep_until(due) => {
-                    self.on_time(&mut schedule).await?;
-                    *seen = Some(clock.now());
+                () = self.0.look.notified(), if is_live => self.look_at_some().await,
+                () = self.0.clock.sleep_until(schedule.next(is_live)) => {
+                    self.on_time(&mut schedule).await
                 }
+            };
+            let kept = match turn {
+                // What is left of the facts is found when everything is taken over.
+                Err(Stopped::Lost(why)) => {
+                    batch.clear();
+                    schedule.catch_up = self.0.clock.after(longest);
+                    self.lost(why).await
+                }
+                other => other,
+            };
+            if let Err(stopped) = kept {
+                return stopped;
             }
         }
     }
 
+    fn is_live(&self) -> bool {
+        self.0.store.inventory().snapshot().freshness.live
+    }
+
+    /// Takes over everything as it is on the host, which makes what is known right again.
+    async fn catch_up(&self, schedule: &mut Schedule) -> Result<()> {
+        self.resync_all().await?;
+        *schedule = Schedule::new(&self.0.clock);
+        self.found().await?;
+        self.look_at_host();
+        Ok(())
+    }
+
     async fn on_time(&self, schedule: &mut Schedule) -> Result<()> {
+        if !self.is_live() {
+            return self.catch_up(schedule).await;
+        }
         let clock = &self.0.clock;
         let now = clock.now();
-        if now >= schedule.probe {
-            self.probe().await?;
-            schedule.probe = clock.after(PROBE_EVERY);
-        }
         if let Some((_, suspects)) = schedule.suspects.take_if(|(time, _)| now >= *time) {
             self.resync_missed(suspects).await?;
         }
+        if now >= schedule.probe {
+            self.probe().await?;
+            let suspects = self.compare_definitions(&mut schedule.compared).await?;
+            schedule.suspect(clock, suspects);
+            schedule.probe = clock.after(PROBE_EVERY);
+        }
         if now >= schedule.resync {
-            let suspects = self.compare().await?;
-            if !suspects.is_empty() {
-                schedule.suspects = Some((clock.after(FACT_DELAY), suspects));
-            }
+            let suspects = self.compare_states().await?;
+            schedule.suspect(clock, suspects);
             self.refresh_guests();
             schedule.resync = clock.after(RESYNC_EVERY);
         }
+        self.heard();
         Ok(())
     }
 
@@ -236,7 +305,8 @@ impl Observer {
     }
 
     /// Takes facts over, in their order.
-    async fn take(&self, batch: &mut Vec<Fact>, seen: Option<Timestamp>) -> Result<()> {
+    async fn take(&self, batch: &mut Vec<Fact>, schedule: &mut Schedule) -> Result<()> {
+        self.heard();
         let mut states = Vec::new();
         let mut look = BTreeSet::new();
         let mut networks_changed = false;
@@ -252,16 +322,13 @@ impl Observer {
                 Fact::Lost { why } => {
                     self.take_states(std::mem::take(&mut states), &mut look)
                         .await?;
-                    self.lost(why, seen).await?;
+                    self.lost(why).await?;
                 }
-                Fact::Found => {
-                    self.resync_all().await?;
-                    self.found().await?;
-                }
+                Fact::Found => self.catch_up(schedule).await?,
             }
         }
         let told = self.take_states(states, &mut look).await?;
-        if self.0.store.inventory().snapshot().freshness.live {
+        if self.is_live() {
             if networks_changed {
                 self.refresh_networks().await?;
             }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -15,7 +16,11 @@ use hv_model::{
 };
 use serde_json::json;
 
-use super::{Observer, Result, look::is_worked_on, state};
+use super::{
+    COMPARE_AT_ONCE, Observer, Result, Stopped,
+    look::{as_seen, is_worked_on},
+    state,
+};
 use crate::store::{Result as StoreResult, Snapshot, VmRecord, WriteTransaction};
 
 /// How often everything is taken over anew, since the store learnt something newer meanwhile.
@@ -24,13 +29,23 @@ const ATTEMPTS: u32 = 5;
 /// VMs that differ from what is known, and the version of the inventory in which they did.
 #[derive(Debug)]
 pub(super) struct Suspects {
-    vms: BTreeSet<VmId>,
+    /// Those with another name or state, new ones, and those that are gone.
+    states: BTreeSet<VmId>,
+    /// Those that are defined otherwise.
+    definitions: BTreeSet<VmId>,
     version: u64,
 }
 
 impl Suspects {
     pub(super) fn is_empty(&self) -> bool {
-        self.vms.is_empty()
+        self.states.is_empty() && self.definitions.is_empty()
+    }
+
+    /// These, too. What the store learnt of any of them since the earlier look clears it.
+    pub(super) fn join(&mut self, more: Self) {
+        self.states.extend(more.states);
+        self.definitions.extend(more.definitions);
+        self.version = self.version.min(more.version);
     }
 }
 
@@ -46,7 +61,6 @@ struct Taken {
 impl Observer {
     /// Takes over everything as it is on the host.
     pub(super) async fn resync_all(&self) -> Result<()> {
-        self.refresh_host().await?;
         self.refresh_pools().await?;
         self.refresh_networks().await?;
         let is_new = self
@@ -114,17 +128,70 @@ impl Observer {
     }
 
     /// Compares every VM's name and state with what is known, without taking anything over.
-    pub(super) async fn compare(&self) -> Result<Suspects> {
+    pub(super) async fn compare_states(&self) -> Result<Suspects> {
         self.refresh_pools().await?;
         self.refresh_networks().await?;
         let before = self.0.store.inventory().snapshot();
         let all = self.answer("vms", |host| host.vms()).await?;
-        let states = all.into_iter().map(|facts| (facts.id, facts)).collect();
-        let vms = differing(&before, &states);
+        let all = all.into_iter().map(|facts| (facts.id, facts)).collect();
         Ok(Suspects {
-            vms,
+            states: differing(&before, &all),
+            definitions: BTreeSet::new(),
             version: before.version,
         })
+    }
+
+    /// Compares how the next few VMs are defined with what is known, without taking anything over.
+    pub(super) async fn compare_definitions(&self, last: &mut Option<VmId>) -> Result<Suspects> {
+        let before = self.0.store.inventory().snapshot();
+        let known: BTreeSet<VmId> = before
+            .vms
+            .iter()
+            .map(|record| &record.row)
+            .filter(|row| !row.is_trashed())
+            .map(|row| row.id)
+            .collect();
+        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = known.range((after, Bound::Unbounded));
+        let next: Vec<VmId> = next.take(COMPARE_AT_ONCE).copied().collect();
+        *last = next.last().copied();
+        Ok(Suspects {
+            states: BTreeSet::new(),
+            definitions: self.defined_otherwise(&before, next).await?,
+            version: before.version,
+        })
+    }
+
+    /// Those of these VMs that are defined otherwise than is known. What a running VM has otherwise
+    /// than its definition says, such as its memory after ballooning, is looked at without further
+    /// ado: nobody tells of it.
+    async fn defined_otherwise(&self, known: &Snapshot, vms: Vec<VmId>) -> Result<BTreeSet<VmId>> {
+        if vms.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let details = self
+            .answer("details", move |host| host.details(&vms))
+            .await?;
+        let (mut otherwise, mut look) = (BTreeSet::new(), BTreeSet::new());
+        for details in details {
+            let id = details.id;
+            let Some(record) = known.vm_by_id(id).filter(|_| !is_worked_on(known, id)) else {
+                continue;
+            };
+            let (row, seen) = (&record.row, as_seen(&record.row, details));
+            if seen == **row {
+                continue;
+            }
+            if row.state.is_active() && seen.origin == row.origin {
+                look.insert(id);
+            } else {
+                otherwise.insert(id);
+            }
+        }
+        if !look.is_empty() {
+            self.look(look);
+        }
+        Ok(otherwise)
     }
 
     /// Compares again, once every fact that was on its way must have come. What differs still was
@@ -137,12 +204,17 @@ impl Observer {
                 .vm_by_id(*vm)
                 .is_none_or(|record| record.version <= suspects.version)
         };
-        let missed: Vec<VmId> = differing(&before, &states)
-            .intersection(&suspects.vms)
+        let suspected = suspects.definitions.into_iter().filter(untouched).collect();
+        let redefined = self.defined_otherwise(&before, suspected).await?;
+        let mut missed: BTreeSet<VmId> = differing(&before, &states)
+            .intersection(&suspects.states)
             .copied()
             .filter(untouched)
             .collect();
-        self.look_at(taken.look, &states).await?;
+        missed.extend(&redefined);
+        let mut look = taken.look;
+        look.extend(redefined);
+        self.look_at(look, &states).await?;
         if missed.is_empty() {
             return Ok(());
         }
@@ -186,6 +258,20 @@ impl Observer {
             snapshot.freshness.seen = Some(now);
         });
         Ok(())
+    }
+
+    /// Looks at what the host is and can do, in the background: the broker may still be trying KVM,
+    /// and libvirt asks every QEMU what it can do after its start.
+    pub(super) fn look_at_host(&self) {
+        let observer = self.clone();
+        tokio::spawn(async move {
+            let Ok(_turn) = observer.0.host_look.try_lock() else {
+                return;
+            };
+            if let Err(Stopped::Lost(why)) = observer.refresh_host().await {
+                tracing::info!(why, "the host can't be looked at");
+            }
+        });
     }
 
     async fn refresh_host(&self) -> Result<()> {

@@ -11,7 +11,7 @@ use std::{
 
 use hv_model::{
     health::Freshness,
-    host::{Acceleration, Host},
+    host::Host,
     hypervisor::{AgentLink, Guest},
     id::{OperationId, VmId},
     inventory::{Management, VmSummary, VmView},
@@ -311,12 +311,7 @@ impl Snapshot {
             Origin::Managed(_) => Vec::new(),
             Origin::Foreign(foreign) => foreign.obstacles.clone(),
         };
-        let acceleration = self.host.as_ref().map_or_else(
-            || Acceleration::Tcg {
-                why: "The host was not reached yet.".to_owned(),
-            },
-            |host| host.acceleration.clone(),
-        );
+        let acceleration = self.host.as_ref().map(|host| host.acceleration.clone());
         VmView {
             summary: vm.summary.clone(),
             spec: managed.map(|managed| managed.spec.clone()),

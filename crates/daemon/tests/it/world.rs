@@ -17,7 +17,7 @@ use hvd::{
     App, Parts, StartError,
     clock::{Clock, Ids},
     config::{AccessConfig, Config},
-    engine::{AddImage, JobRequest, SubmitOptions, Upload},
+    engine::{AddImage, BrokenOff, JobRequest, SubmitOptions, Upload},
     sim::SimulatedHost,
     store::{EventFilter, Snapshot, StoreOptions, VmRecord},
 };
@@ -54,7 +54,9 @@ impl World {
             folder,
             ids,
         };
-        world.until(|known| known.freshness.live).await;
+        world
+            .until(|known| known.freshness.live && known.host.is_some())
+            .await;
         world
     }
 
@@ -72,7 +74,8 @@ impl World {
             options,
         )
         .unwrap();
-        self.until(|known| known.freshness.live).await;
+        self.until(|known| known.freshness.live && known.host.is_some())
+            .await;
     }
 
     /// Ends the daemon, loses its database, and starts another daemon.
@@ -105,10 +108,17 @@ impl World {
         self.until(holds).await;
     }
 
-    /// Lets what was woken get its turn: waits for the next change, if one comes soon.
+    /// Lets what was woken get its turn: waits for the next change, if one comes soon. Where
+    /// something is being worked on, the disk may be what it waits for.
     pub(crate) async fn a_moment(&self) {
         let mut changed = self.app.inventory.changed();
-        let _ = tokio::time::timeout(Duration::from_millis(5), changed.changed()).await;
+        let milliseconds = if self.known().worked_on.is_empty() {
+            5
+        } else {
+            50
+        };
+        let soon = Duration::from_millis(milliseconds);
+        let _ = tokio::time::timeout(soon, changed.changed()).await;
     }
 
     pub(crate) fn known(&self) -> Arc<Snapshot> {
@@ -294,7 +304,7 @@ pub(crate) fn image(name: &str) -> JobRequest {
     request
 }
 
-pub(crate) type Digest = tokio::sync::oneshot::Sender<Result<String, String>>;
+pub(crate) type Digest = tokio::sync::oneshot::Sender<Result<String, BrokenOff>>;
 
 /// An image whose bytes are still to be sent.
 pub(crate) fn upload(name: &str, length: u64) -> (JobRequest, UnixStream, Digest) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 use hv_client::{ChangeOptions, VmAction};
-use hv_model::{inventory::AskGuest, operation::OperationKind, problem::ProblemKind};
+use hv_model::inventory::AskGuest;
 
 use crate::{
     complete,
@@ -136,34 +136,7 @@ pub(super) async fn cut(session: &Session, cut: Cut, button: Button) -> Result<(
         Button::Reset => (VmAction::Reset, format!("Reset {names}? {loss}")),
     };
     session.confirm(cut.yes.into(), &question)?;
-    for vm in &cut.vms {
-        stop_asking(session, vm).await?;
-    }
     all(session, cut.manner, &cut.vms, action).await
-}
-
-/// Ends the asking of a guest that does not answer: what is pressed now would wait behind it.
-async fn stop_asking(session: &Session, vm: &str) -> Result<(), Failure> {
-    // What stands in the way otherwise is told when the button is pressed.
-    let Ok(view) = session.client.vm(vm).await else {
-        return Ok(());
-    };
-    let Some(id) = view.summary.operation else {
-        return Ok(());
-    };
-    let operation = session.client.operation(id, None).await?;
-    let asks = matches!(
-        operation.kind,
-        OperationKind::VmShutDown | OperationKind::VmReboot
-    );
-    if !asks {
-        return Ok(());
-    }
-    match session.client.cancel(id, &ChangeOptions::default()).await {
-        // It is over by now.
-        Err(error) if error.kind() == ProblemKind::NotCancellable => Ok(()),
-        other => Ok(other.map(|_| ())?),
-    }
 }
 
 async fn all(

@@ -135,14 +135,21 @@ fn identity(vm: &VmSummary, view: &VmView, now: Timestamp, zone: &TimeZone, fact
     facts.add_known("owner", vm.owner.as_ref().map(UserName::as_str));
     let tags: Vec<&str> = vm.tags.iter().map(Tag::as_str).collect();
     facts.add_known("tags", Some(tags.join(", ")));
-    if let Acceleration::Tcg { why } = &view.acceleration {
-        facts.add_painted(
-            "runs",
-            Paint::Warning,
-            "emulated (TCG), 10 to 50 times slower",
-        );
-        let why = format!("since {}", shown(why));
-        facts.add("runs", wrapped(&why, REASON).join("\n"));
+    match &view.acceleration {
+        Some(Acceleration::Kvm) => {}
+        Some(Acceleration::Tcg { why }) => {
+            facts.add_painted(
+                "runs",
+                Paint::Warning,
+                "emulated (TCG), 10 to 50 times slower",
+            );
+            let why = format!("since {}", shown(why));
+            facts.add("runs", wrapped(&why, REASON).join("\n"));
+        }
+        None => {
+            let unknown = "it is not known yet how: the host was not looked at";
+            facts.add_painted("runs", Paint::Warning, unknown);
+        }
     }
 }
 
@@ -347,9 +354,9 @@ mod tests {
                 impact: Impact::NextBoot,
             }],
             obstacles: Vec::new(),
-            acceleration: Acceleration::Tcg {
+            acceleration: Some(Acceleration::Tcg {
                 why: "/dev/kvm does not work".into(),
-            },
+            }),
             guest: Some(Guest {
                 os: Some("Debian\x1b]0;x\x07 13".into()),
                 kernel: Some("6.12.1".into()),

@@ -2,7 +2,9 @@
 //! Asking: what is refused at once, what waits, what is done once though asked twice.
 
 use hv_model::{
-    inventory::{AskGuest, ChangeVm, CreateVm, RenameVm, ThenStart},
+    access::Action,
+    id::VmId,
+    inventory::{AskGuest, ChangeVm, CreateVm, DeleteVm, IfRunning, RenameVm, ThenStart},
     operation::OperationState,
     problem::ProblemKind,
     vm::VmState,
@@ -46,7 +48,7 @@ async fn asking_for_what_is_going_on_already_is_refused_as_busy() {
 async fn anything_else_waits_for_its_turn() {
     let (world, first) = busy().await;
     let second = world
-        .submit(JobRequest::VmForceOff(world.id("web")))
+        .submit(JobRequest::VmPause(world.id("web")))
         .await
         .unwrap();
     assert_eq!(second.state, OperationState::Queued);
@@ -55,14 +57,61 @@ async fn anything_else_waits_for_its_turn() {
     assert_eq!(first.state, OperationState::Failed);
     let second = world.ended(&second).await;
     assert_eq!(second.state, OperationState::Succeeded);
-    assert_eq!(world.vm("web").row.state, VmState::Off);
+    assert_eq!(world.vm("web").row.state, VmState::Paused);
+}
+
+#[tokio::test]
+async fn what_asks_no_guest_ends_the_asking() {
+    let delete = DeleteVm {
+        running: IfRunning::ForceOff,
+    };
+    let requests: [fn(VmId, DeleteVm) -> JobRequest; 3] = [
+        |vm, _| JobRequest::VmForceOff(vm),
+        |vm, _| JobRequest::VmReset(vm),
+        JobRequest::VmDelete,
+    ];
+    for request in requests {
+        let (world, asking) = busy().await;
+        world.done(request(world.id("web"), delete.clone())).await;
+        assert_eq!(world.ended(&asking).await.state, OperationState::Cancelled);
+    }
+}
+
+#[tokio::test]
+async fn who_ended_the_asking_is_in_the_record() {
+    let (world, asking) = busy().await;
+    world.done(JobRequest::VmForceOff(world.id("web"))).await;
+    let page = world.app.store.read(|tx| tx.audit(None, 2)).await.unwrap();
+    let recorded: Vec<_> = page
+        .items
+        .iter()
+        .map(|entry| (entry.action, entry.target.clone()))
+        .collect();
+    let ended = format!("operation/{}", asking.id);
+    assert_eq!(
+        recorded,
+        [
+            (Action::OperationCancel, ended),
+            (Action::VmForceOff, "vm/web".to_owned())
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_button_that_is_refused_ends_no_asking() {
+    let (world, asking) = busy().await;
+    let press = JobRequest::VmForceOff(world.id("web"));
+    let refused = world.submit_with(press, None, Some(99)).await.unwrap_err();
+    assert_eq!(refused.kind, ProblemKind::PreconditionFailed);
+    let asking = world.ended_in_time(&asking, 60).await;
+    assert_eq!(asking.state, OperationState::Failed);
 }
 
 #[tokio::test]
 async fn one_that_waits_is_cancelled_at_once() {
     let (world, _first) = busy().await;
     let second = world
-        .submit(JobRequest::VmForceOff(world.id("web")))
+        .submit(JobRequest::VmPause(world.id("web")))
         .await
         .unwrap();
     let decision = hv_model::access::Decision::Allow {

@@ -158,6 +158,41 @@ async fn a_missed_fact_is_found_within_a_minute_and_counted() {
 }
 
 #[tokio::test]
+async fn a_definition_that_changed_without_a_fact_is_found_within_a_minute_and_counted() {
+    let world = with_theirs(&[]).await;
+    world.host.set_faults(|faults| faults.facts_to_lose = 1);
+    let odd = foreign(&["disk vda is /srv/theirs.img, outside the managed pools"]);
+    world.host.define_elsewhere(THEIRS, "theirs", odd);
+    world.pass_until(60, |known| known.missed_facts == 1).await;
+    let known = world.known();
+    let view = known.view(&world.vm("theirs"));
+    assert_eq!(view.obstacles.len(), 1, "{view:?}");
+}
+
+#[tokio::test]
+async fn every_definition_is_compared_in_its_turn() {
+    let world = World::new().await;
+    let vms: Vec<VmId> = (100..160)
+        .map(|number| VmId::new(Uuid::from_u128(number)))
+        .collect();
+    for vm in &vms {
+        world
+            .host
+            .define_elsewhere(*vm, &format!("vm-{vm}"), foreign(&[]));
+    }
+    world.until(|known| known.vms.len() == vms.len()).await;
+    for vm in &vms {
+        world.host.set_faults(|faults| faults.facts_to_lose = 1);
+        world
+            .host
+            .define_elsewhere(*vm, &format!("vm-{vm}"), foreign(&["a USB stick"]));
+    }
+    world
+        .pass_until(60, |known| known.missed_facts == vms.len() as u64)
+        .await;
+}
+
+#[tokio::test]
 async fn a_lost_host_is_told_of_and_found_again_with_what_was_missed() {
     let world = World::new().await.with_running_web().await;
     let id = world.id("web");
@@ -184,6 +219,48 @@ async fn a_lost_host_is_told_of_and_found_again_with_what_was_missed() {
     assert_eq!(told.len(), 3, "found, lost, found");
 }
 
+async fn lose_for(world: &World, seconds: u64) {
+    world.host.lose("libvirt stopped");
+    world.until(|known| !known.freshness.live).await;
+    for _ in 0..seconds {
+        world.pass(1);
+        world.a_moment().await;
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_was_long_lost_is_known_at_once_when_it_is_found() {
+    let world = World::new().await.with_running_web().await;
+    let id = world.id("web");
+    lose_for(&world, 60).await;
+    world.host.set_faults(|faults| faults.facts_to_lose = 1);
+    world
+        .host
+        .change_elsewhere(id, VmState::Paused, "user")
+        .unwrap();
+    world.host.find();
+    world.until(|known| known.freshness.live).await;
+    assert_eq!(world.vm("web").row.state, VmState::Paused);
+}
+
+#[tokio::test]
+async fn a_host_whose_being_found_nobody_told_is_tried_again() {
+    let world = World::new().await.with_web().await;
+    world.host.lose("libvirt stopped");
+    world.until(|known| !known.freshness.live).await;
+    world.host.set_faults(|faults| faults.facts_to_lose = 1);
+    world.host.find();
+    world.pass_until(10, |known| known.freshness.live).await;
+}
+
+#[tokio::test]
+async fn how_old_what_is_known_is_counts_from_when_the_host_was_heard_last() {
+    let world = World::new().await.with_web().await;
+    let seen = world.clock.now();
+    lose_for(&world, 30).await;
+    assert_eq!(world.known().freshness.seen, Some(seen));
+}
+
 #[tokio::test]
 async fn a_broker_that_restarts_is_connected_to_again() {
     let world = World::new().await.with_web().await;
@@ -192,6 +269,19 @@ async fn a_broker_that_restarts_is_connected_to_again() {
     world.until(|known| !known.freshness.live).await;
     world.pass_until(10, |known| known.freshness.live).await;
     world.done(JobRequest::VmStart(id)).await;
+}
+
+#[tokio::test]
+async fn the_list_does_not_wait_for_what_the_host_is() {
+    let world = World::new().await.with_web().await;
+    let failure = Some(("host", hv_model::hypervisor::HypervisorErrorKind::TimedOut));
+    world
+        .host
+        .set_faults(|faults| faults.next_failure = failure);
+    world.host.drop_subscribers();
+    world.until(|known| !known.freshness.live).await;
+    world.pass_until(10, |known| known.freshness.live).await;
+    assert!(world.known().host.is_some(), "what was known of it is kept");
 }
 
 #[tokio::test]

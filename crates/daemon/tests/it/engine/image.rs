@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use hv_model::{inventory::DeleteVm, operation::OperationState, problem::ProblemKind};
-use hvd::engine::JobRequest;
+use hvd::engine::{BrokenOff, JobRequest};
 
 use crate::world::{World, image, upload};
 
@@ -18,23 +18,36 @@ async fn an_image_is_added_with_the_hash_of_its_bytes() {
     assert_eq!(added.result["image"], images[0].id.to_string());
 }
 
-#[tokio::test]
-async fn an_upload_that_breaks_off_leaves_nothing() {
-    let world = World::new().await;
+/// An upload that breaks off in this way, as its operation is at its end.
+async fn broken_off(world: &World, how: BrokenOff) -> (OperationState, String) {
     let (request, mut body, digest) = upload("demo", 4096);
     let operation = world.submit(request).await.unwrap();
     body.write_all(&[7; 100]).unwrap();
     drop(body);
-    digest.send(Err("the client went away".to_owned())).unwrap();
+    digest.send(Err(how)).unwrap();
     let ended = world.ended(&operation).await;
-    assert_eq!(ended.state, OperationState::Failed);
-    let detail = ended.problem.unwrap().detail;
-    assert_eq!(
-        detail,
-        "The upload of demo broke off: the client went away."
-    );
+    (ended.state, ended.problem.unwrap().detail)
+}
+
+#[tokio::test]
+async fn an_upload_whose_sender_left_is_cancelled_and_leaves_nothing() {
+    let world = World::new().await;
+    let left = BrokenOff::Left("the client went away".to_owned());
+    let detail = "The upload of demo broke off: the client went away.".to_owned();
+    let ended = broken_off(&world, left).await;
+    assert_eq!(ended, (OperationState::Cancelled, detail));
     assert!(world.volumes().is_empty());
     world.done(image("demo")).await;
+}
+
+#[tokio::test]
+async fn an_upload_that_stalls_fails_and_leaves_nothing() {
+    let world = World::new().await;
+    let stalled = BrokenOff::Wrong("nothing arrived for 60 seconds".to_owned());
+    let detail = "The upload of demo broke off: nothing arrived for 60 seconds.".to_owned();
+    let ended = broken_off(&world, stalled).await;
+    assert_eq!(ended, (OperationState::Failed, detail));
+    assert!(world.volumes().is_empty());
 }
 
 #[tokio::test]

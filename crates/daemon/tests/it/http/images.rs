@@ -50,7 +50,7 @@ async fn an_image_is_added_with_its_digest_shown_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_leaves_nothing() {
+async fn a_body_whose_sender_leaves_is_cancelled_and_leaves_nothing() {
     let daemon = Daemon::start().await;
     let pieces = vec![
         Ok(Bytes::from(vec![7; 4096])),
@@ -58,7 +58,7 @@ async fn a_body_that_breaks_off_leaves_nothing() {
     ];
     let body = Body::from_stream(stream::iter(pieces));
     let answer = put(&daemon, "/v1/images/debian?format=raw&wait=60s", 8192, body).await;
-    assert_eq!(answer.json()["state"], "failed", "{}", answer.told());
+    assert_eq!(answer.json()["state"], "cancelled", "{}", answer.told());
     assert_eq!(daemon.get("/v1/images").await.json()["items"], json!([]));
     assert_eq!(daemon.host.all_volumes(), []);
 }

@@ -141,7 +141,9 @@ impl Daemon {
             ending,
             _folder: folder,
         };
-        daemon.until(|snapshot| snapshot.freshness.live).await;
+        daemon
+            .until(|snapshot| snapshot.freshness.live && snapshot.host.is_some())
+            .await;
         daemon
     }
 
