@@ -75,3 +75,9 @@ pub(crate) fn names<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> Stri
         items.join(", ")
     }
 }
+
+/// A value from elsewhere, short and on one line.
+pub(crate) fn quote(value: &str) -> String {
+    let short: String = value.trim().chars().take(80).collect();
+    format!("{short:?}")
+}
