@@ -36,6 +36,8 @@ pub struct Judged {
     pub id: Option<VmId>,
     /// The files of the host that it would use.
     pub files: Vec<HostFile>,
+    /// Whether it would be given a device of the host.
+    pub host_devices: bool,
 }
 
 /// A file of the host that a domain would use.
@@ -95,6 +97,7 @@ pub fn judge_domain(
     Ok(Judged {
         id: id.map(VmId::new),
         files,
+        host_devices: devices(&document).any(|device| device.has_tag_name("hostdev")),
     })
 }
 
@@ -146,7 +149,7 @@ fn judge_memory(policy: &HostPolicy, root: Node<'_, '_>, found: &mut Gathered) {
         };
         if bytes_of(node).is_none_or(|bytes| bytes > most.bytes()) {
             let wanted = bytes_of(node).map(Size::from_bytes);
-            let wanted = wanted.map_or("too much".to_owned(), |size| size.rounded());
+            let wanted = wanted.map_or("too much".to_owned(), Size::rounded);
             let what = format!("domain/{name}");
             found.refuse(what, format!("{wanted}; allowed are {most}"));
         }

@@ -10,10 +10,15 @@
 mod allowed;
 mod domain;
 mod files;
+pub mod hook;
 pub mod image;
+pub mod journal;
 mod judge;
+mod open_files;
 mod policy;
 mod refusal;
+pub mod setup;
+pub mod spool;
 mod trust;
 mod xml;
 

@@ -24,7 +24,8 @@ impl fmt::Display for Refusal {
 pub struct Refusals(Vec<Refusal>);
 
 impl Refusals {
-    pub(crate) fn one(what: impl Into<String>, why: impl Into<String>) -> Self {
+    /// One refusal.
+    pub fn one(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self(vec![Refusal {
             what: what.into(),
             why: why.into(),
