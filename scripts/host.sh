@@ -28,7 +28,7 @@
 # libvirt is read or changed. If its first process dies, the kernel ends the
 # rest; the next `up` or `sweep` removes what that leaves.
 #
-# HOST_LIBVIRTD_CONF and HOST_QEMU_CONF: more lines for libvirtd.conf and qemu.conf.
+# HOST_LIBVIRTD_CONF and HOST_QEMU_CONF: more lines for libvirtd.conf, before its own, and qemu.conf.
 # HOST_HOOK: an hv-guard, which becomes libvirt's hook there; without a policy it refuses everything.
 # HOST_GROUP: a word that `list` and `sweep` find the host by.
 set -euo pipefail
@@ -127,7 +127,9 @@ lay_out() {
     if grep -qs Y /sys/module/apparmor/parameters/enabled; then
         echo 'security_driver = "none"' >>"$place/etc/libvirt/qemu.conf"
     fi
+    # Of two lines for one setting, libvirt takes the first.
     cat >"$place/etc/libvirt/libvirtd.conf" <<-END
+	${HOST_LIBVIRTD_CONF:-}
 	host_uuid = "$uuid"
 	# polkit can't judge a client outside: it does not see its process.
 	auth_unix_ro = "none"
@@ -137,7 +139,6 @@ lay_out() {
 	unix_sock_rw_perms = "0770"
 	log_level = 3
 	log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
-	${HOST_LIBVIRTD_CONF:-}
 	END
     if [[ ! -e $place/etc/libvirt/qemu/networks/default.xml ]]; then
         cp "$REPOSITORY/scripts/host/network-default.xml" "$place/etc/libvirt/qemu/networks/default.xml"

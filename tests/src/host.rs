@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{binary, repository};
+use crate::{binary, repository, wait_for};
 
 /// libvirt in namespaces of its own. It ends when this value, or the process, does.
 pub struct PrivateHost {
@@ -30,6 +30,21 @@ impl PrivateHost {
     /// The same without the hook: what it alone refuses runs here.
     pub fn start_without_hook() -> Self {
         Self::launch(script().env_remove("HOST_HOOK"))
+    }
+
+    /// A host with the hook, and with these lines before the others of `libvirtd.conf`.
+    pub fn start_with_conf(lines: &str) -> Self {
+        let mut script = script();
+        script.env("HOST_HOOK", binary("hv-guard"));
+        Self::launch(script.env("HOST_LIBVIRTD_CONF", lines))
+    }
+
+    /// Takes the hook away, and lets libvirt see that.
+    pub fn remove_hook(&self) {
+        self.exec(&["rm", "-r", "/etc/libvirt/hooks"]);
+        self.libvirtd("stop");
+        self.libvirtd("start");
+        wait_for("libvirt to answer", || self.try_virsh(&["version"]).ok());
     }
 
     fn launch(script: &mut Command) -> Self {
