@@ -6,6 +6,7 @@
 #        scripts/host.sh hold FOLDER        the same, but it ends when standard input does
 #        scripts/host.sh status FOLDER      prints the same if it runs, else fails with 1
 #        scripts/host.sh exec FOLDER CMD…   run a command inside
+#        scripts/host.sh policy FOLDER      make standard input the policy of the hook
 #        scripts/host.sh libvirtd FOLDER stop|start|kill|freeze|thaw
 #        scripts/host.sh down FOLDER        stop it and its VMs; FOLDER keeps their disks and definitions
 #        scripts/host.sh purge FOLDER       the same, and remove all that it kept
@@ -27,7 +28,8 @@
 # libvirt is read or changed. If its first process dies, the kernel ends the
 # rest; the next `up` or `sweep` removes what that leaves.
 #
-# HOST_LIBVIRTD_CONF and HOST_QEMU_CONF: more lines for libvirtd.conf and qemu.conf.
+# HOST_LIBVIRTD_CONF and HOST_QEMU_CONF: more lines for libvirtd.conf, before its own, and qemu.conf.
+# HOST_HOOK: an hv-guard, which becomes libvirt's hook there; without a policy it refuses everything.
 # HOST_GROUP: a word that `list` and `sweep` find the host by.
 set -euo pipefail
 . "$(dirname "$0")/prelude.sh"
@@ -39,6 +41,8 @@ readonly RECORDS=/run/hyper-nixos-dev
 readonly PLACES=/var/lib/hyper-nixos-dev
 # In the folder of each host.
 readonly MARK=private-host
+# In its folder for libvirt.
+readonly POLICY=host-policy.toml
 readonly SELF=$REPOSITORY/scripts/host.sh
 
 usage() {
@@ -123,7 +127,9 @@ lay_out() {
     if grep -qs Y /sys/module/apparmor/parameters/enabled; then
         echo 'security_driver = "none"' >>"$place/etc/libvirt/qemu.conf"
     fi
+    # Of two lines for one setting, libvirt takes the first.
     cat >"$place/etc/libvirt/libvirtd.conf" <<-END
+	${HOST_LIBVIRTD_CONF:-}
 	host_uuid = "$uuid"
 	# polkit can't judge a client outside: it does not see its process.
 	auth_unix_ro = "none"
@@ -133,18 +139,29 @@ lay_out() {
 	unix_sock_rw_perms = "0770"
 	log_level = 3
 	log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
-	${HOST_LIBVIRTD_CONF:-}
 	END
     if [[ ! -e $place/etc/libvirt/qemu/networks/default.xml ]]; then
         cp "$REPOSITORY/scripts/host/network-default.xml" "$place/etc/libvirt/qemu/networks/default.xml"
         ln -s ../default.xml "$place/etc/libvirt/qemu/networks/autostart/default.xml"
         [[ ! -d /etc/libvirt/nwfilter ]] || cp -r /etc/libvirt/nwfilter "$place/etc/libvirt/"
     fi
+    install_hook
     copy_owner /var/lib/swtpm-localca "$place/swtpm-localca"
     copy_owner /etc/polkit-1 "$place/polkit-1"
     copy_owner /etc/polkit-1/rules.d "$place/polkit-1/rules.d"
     # Asking QEMU what it can do takes seconds; libvirt checks itself whether an answer is still true.
     cp -n "$REPOSITORY"/.cache/libvirt-capabilities/*.xml "$place/cache/qemu/capabilities/" 2>/dev/null || true
+}
+
+# Where root's own paths lead to it: the folder outside may be a user's.
+install_hook() {
+    local hooks=$place/etc/libvirt/hooks
+    rm -rf "$hooks"
+    [[ -n ${HOST_HOOK:-} ]] || return 0
+    mkdir -p "$hooks/qemu.d"
+    printf '#!/bin/sh\nexec "%s" --policy "/etc/libvirt/%s" --hook "$@"\n' "$(realpath "$HOST_HOOK")" "$POLICY" \
+        >"$hooks/qemu.d/hyper-nixos"
+    chmod 755 "$hooks/qemu.d/hyper-nixos"
 }
 
 copy_owner() {
@@ -279,13 +296,13 @@ control_libvirtd() {
 
 main() {
     local verb=${1:-}
-    ((EUID == 0)) || exec sudo --preserve-env=HOST_LIBVIRTD_CONF,HOST_QEMU_CONF,HOST_GROUP -- "$SELF" "$@"
+    ((EUID == 0)) || exec sudo --preserve-env=HOST_LIBVIRTD_CONF,HOST_QEMU_CONF,HOST_HOOK,HOST_GROUP -- "$SELF" "$@"
     case $verb in
     list | sweep)
         "$verb" "${2:-}"
         return
         ;;
-    up | hold | down | purge | status | exec | libvirtd) [[ $# -ge 2 ]] || usage ;;
+    up | hold | down | purge | status | exec | policy | libvirtd) [[ $# -ge 2 ]] || usage ;;
     *) usage ;;
     esac
     [[ $verb != up && $verb != hold ]] || claim "$2"
@@ -317,6 +334,7 @@ main() {
         ;;
     status) running_pid "$record" >/dev/null && print_host ;;
     exec) enter "$@" ;;
+    policy) install -m 644 /dev/stdin "$place/etc/libvirt/$POLICY" ;;
     libvirtd) control_libvirtd "${1:-}" ;;
     esac
 }

@@ -9,6 +9,8 @@
 )]
 
 mod death;
+mod guard;
+mod hole;
 mod host;
 mod life;
 mod others;

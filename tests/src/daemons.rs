@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -53,16 +53,9 @@ impl Daemons {
         let pools = host.pools();
         let at = folder.display();
         let write = |name: &str, text: String| fs::write(folder.join(name), text).expect("our own");
-        write(
-            "policy.toml",
-            format!(
-                "networks = [\"default\"]\n\n\
-                 [[pools]]\nname = \"hyper-disks\"\npath = \"{pools}/hyper-disks\"\n\n\
-                 [[pools]]\nname = \"hyper-images\"\npath = \"{pools}/hyper-images\"\npurpose = \"images\"\n\n\
-                 [limits]\nvcpus = 8\nmemory = \"8 GiB\"\ndisk = \"2 TiB\"\n",
-                pools = pools.display()
-            ),
-        );
+        let policy = policy(&pools);
+        host.set_policy(&policy);
+        write("policy.toml", policy);
         write(
             "broker.toml",
             format!(
@@ -163,7 +156,7 @@ impl Daemons {
     }
 
     /// The folder with hvd's state, sockets, configuration and logs.
-    pub fn folder(&self) -> &std::path::Path {
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
@@ -247,8 +240,19 @@ fn kill(child: Option<Child>) {
     }
 }
 
+/// What VMs on a host with pools in this folder may have.
+pub fn policy(pools: &Path) -> String {
+    format!(
+        "networks = [\"default\"]\n\n\
+         [[pools]]\nname = \"hyper-disks\"\npath = \"{pools}/hyper-disks\"\n\n\
+         [[pools]]\nname = \"hyper-images\"\npath = \"{pools}/hyper-images\"\npurpose = \"images\"\n\n\
+         [limits]\nvcpus = 8\nmemory = \"8 GiB\"\ndisk = \"2 TiB\"\n",
+        pools = pools.display()
+    )
+}
+
 /// A guest image, built if it is not there yet.
-fn guest_image(name: &str) -> PathBuf {
+pub fn guest_image(name: &str) -> PathBuf {
     let output = Command::new(repository().join("scripts/guest.sh"))
         .output()
         .expect("it runs");

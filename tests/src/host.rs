@@ -3,14 +3,14 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
 use tempfile::TempDir;
 
-use crate::repository;
+use crate::{binary, repository, wait_for};
 
 /// libvirt in namespaces of its own. It ends when this value, or the process, does.
 pub struct PrivateHost {
@@ -20,15 +20,41 @@ pub struct PrivateHost {
 }
 
 impl PrivateHost {
-    /// Starts a host and waits until libvirt answers.
+    /// Starts a host whose libvirt asks `hv-guard`, and waits until libvirt answers.
+    ///
+    /// Nothing may run on it before it has a policy.
     pub fn start() -> Self {
+        Self::launch(script().env("HOST_HOOK", binary("hv-guard")))
+    }
+
+    /// The same without the hook: what it alone refuses runs here.
+    pub fn start_without_hook() -> Self {
+        Self::launch(script().env_remove("HOST_HOOK"))
+    }
+
+    /// A host with the hook, and with these lines before the others of `libvirtd.conf`.
+    pub fn start_with_conf(lines: &str) -> Self {
+        let mut script = script();
+        script.env("HOST_HOOK", binary("hv-guard"));
+        Self::launch(script.env("HOST_LIBVIRTD_CONF", lines))
+    }
+
+    /// Takes the hook away, and lets libvirt see that.
+    pub fn remove_hook(&self) {
+        self.exec(&["rm", "-r", "/etc/libvirt/hooks"]);
+        self.libvirtd("stop");
+        self.libvirtd("start");
+        wait_for("libvirt to answer", || self.try_virsh(&["version"]).ok());
+    }
+
+    fn launch(script: &mut Command) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("hv-e2e-")
             .tempdir()
             .expect("a folder");
         Self::open_to_qemu(folder.path());
         let state = folder.path().join("host");
-        let mut holder = script()
+        let mut holder = script
             .arg("hold")
             .arg(&state)
             .stdin(Stdio::piped())
@@ -90,16 +116,38 @@ impl PrivateHost {
         );
     }
 
+    /// Makes this the policy of the hook.
+    pub fn set_policy(&self, text: &str) {
+        let mut child = script()
+            .arg("policy")
+            .arg(self.state())
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("scripts/host.sh runs");
+        let mut input = child.stdin.take().expect("it was piped");
+        input.write_all(text.as_bytes()).expect("it reads");
+        drop(input);
+        assert!(child.wait().expect("it ends").success());
+    }
+
     /// Runs virsh on this host, as somebody would who does not know of us.
     pub fn virsh(&self, arguments: &[&str]) -> String {
+        let done = self.try_virsh(arguments);
+        done.unwrap_or_else(|error| panic!("virsh {arguments:?}: {error}"))
+    }
+
+    /// The same, where it may fail: what it printed, or complained.
+    pub fn try_virsh(&self, arguments: &[&str]) -> Result<String, String> {
         let output = Command::new("virsh")
             .args(["-q", "-c", self.libvirt_uri()])
             .args(arguments)
             .output()
             .expect("virsh is installed");
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "virsh {arguments:?}: {error}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
     }
 
     /// Runs a command inside the host's namespaces.

@@ -18,7 +18,7 @@ mod wait;
 use std::path::{Path, PathBuf};
 
 pub use self::{
-    daemons::{Daemons, Outcome},
+    daemons::{Daemons, Outcome, guest_image, policy},
     host::PrivateHost,
     wait::wait_for,
 };

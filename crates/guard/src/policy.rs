@@ -9,9 +9,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{File, Metadata},
+    fs::File,
     io::{self, Read},
-    os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
 };
 
@@ -22,6 +21,8 @@ use hv_model::{
     storage::PoolPurpose,
 };
 use serde::Deserialize;
+
+use crate::trust::{self, Doubt};
 
 /// How long a policy may be.
 const LONGEST: u64 = 1 << 20;
@@ -93,6 +94,8 @@ pub enum Feature {
     NoSpoofFilter,
     /// Memory encryption, which takes keys of the processor.
     Confidential,
+    /// A screen that is served to the network, not only to this host.
+    RemoteDisplay,
 }
 
 impl Feature {
@@ -104,6 +107,7 @@ impl Feature {
             Self::SharedMemory => "shared-memory",
             Self::NoSpoofFilter => "no-spoof-filter",
             Self::Confidential => "confidential",
+            Self::RemoteDisplay => "remote-display",
         }
     }
 }
@@ -149,14 +153,14 @@ impl HostPolicy {
         let real = path.canonicalize().map_err(unreadable)?;
         let file = File::open(&real).map_err(unreadable)?;
         let status = file.metadata().map_err(unreadable)?;
-        check(path, &real, &status)?;
-        for folder in real.ancestors().skip(1) {
-            check(
-                path,
-                folder,
-                &folder.symlink_metadata().map_err(unreadable)?,
-            )?;
-        }
+        trust::expect_private(&real, &status).map_err(|doubt| match doubt {
+            Doubt::Unknown(error) => unreadable(error),
+            Doubt::Shared { part, why } => PolicyError::Untrusted {
+                path: path.to_owned(),
+                part,
+                why,
+            },
+        })?;
         let mut text = String::new();
         file.take(LONGEST)
             .read_to_string(&mut text)
@@ -230,36 +234,6 @@ impl HostPolicy {
             .find(|pool| pool.path.as_os_str() == folder)?;
         Some((pool, name))
     }
-}
-
-fn check(path: &Path, part: &Path, status: &Metadata) -> Result<(), PolicyError> {
-    const STICKY: u32 = 0o1000;
-    let own = rustix::process::geteuid().as_raw();
-    let untrusted = |why: String| {
-        Err(PolicyError::Untrusted {
-            path: path.to_owned(),
-            part: part.to_owned(),
-            why,
-        })
-    };
-    let is_folder = status.is_dir();
-    if !is_folder && !status.is_file() {
-        return untrusted("it is not a regular file".to_owned());
-    }
-    if status.uid() != 0 && status.uid() != own {
-        return untrusted(format!(
-            "it belongs to user {}; allowed are 0 and {own}, who reads it",
-            status.uid(),
-        ));
-    }
-    let shared = status.mode() & 0o022 != 0;
-    if shared && !(is_folder && status.mode() & STICKY != 0) {
-        let mode = status.mode() & 0o7777;
-        return untrusted(format!(
-            "its mode {mode:04o} lets others write it: chmod go-w"
-        ));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -24,7 +24,8 @@ impl fmt::Display for Refusal {
 pub struct Refusals(Vec<Refusal>);
 
 impl Refusals {
-    pub(crate) fn one(what: impl Into<String>, why: impl Into<String>) -> Self {
+    /// One refusal.
+    pub fn one(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self(vec![Refusal {
             what: what.into(),
             why: why.into(),
@@ -74,4 +75,10 @@ pub(crate) fn names<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> Stri
     } else {
         items.join(", ")
     }
+}
+
+/// A value from elsewhere, short and on one line.
+pub(crate) fn quote(value: &str) -> String {
+    let short: String = value.trim().chars().take(80).collect();
+    format!("{short:?}")
 }

@@ -22,6 +22,7 @@ pub mod operation;
 pub mod page;
 pub mod plan;
 pub mod problem;
+pub mod refusal;
 mod schema;
 pub mod size;
 pub mod storage;
