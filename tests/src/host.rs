@@ -10,7 +10,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::repository;
+use crate::{
+    repository,
+    users::{self, BROKER, is_root},
+};
 
 /// libvirt in namespaces of its own. It ends when this value, or the process, does.
 pub struct PrivateHost {
@@ -20,15 +23,36 @@ pub struct PrivateHost {
 }
 
 impl PrivateHost {
-    /// Starts a host and waits until libvirt answers.
+    /// Starts a host and waits until libvirt answers: to the broker's user, and root.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Starts a host whose libvirt judges every call by polkit, by these rules. Who is to be judged
+    /// must run inside, since polkit looks their process up.
+    pub fn start_judging(rules: &str) -> Self {
+        Self::start_with(Some(rules))
+    }
+
+    fn start_with(rules: Option<&str>) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("hv-e2e-")
             .tempdir()
             .expect("a folder");
         Self::open_to_qemu(folder.path());
         let state = folder.path().join("host");
-        let mut holder = script()
+        let mut script = script();
+        if is_root() {
+            script.env("HOST_SOCKET_GROUP", BROKER.id.to_string());
+        }
+        if let Some(rules) = rules {
+            let file = folder.path().join("polkit.rules");
+            std::fs::write(&file, rules).expect("our own folder");
+            script.env("HOST_POLKIT_RULES", file);
+        }
+        let mut holder = script
+            .env("HOST_PASSWD", users::passwd())
+            .env("HOST_GROUPS", users::group())
             .arg("hold")
             .arg(&state)
             .stdin(Stdio::piped())
@@ -67,6 +91,9 @@ impl PrivateHost {
         self.value("LIBVIRT_URI")
     }
 
+    /// The libvirt URI for those inside.
+    pub const URI_INSIDE: &str = "qemu:///system";
+
     /// Where pools may lie.
     pub fn pools(&self) -> PathBuf {
         self.value("POOL_DIR").into()
@@ -102,18 +129,22 @@ impl PrivateHost {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// The start of a command that runs inside the host's namespaces.
+    pub fn inside(&self) -> Command {
+        let mut command = script();
+        command.arg("exec").arg(self.state());
+        command
+    }
+
     /// Runs a command inside the host's namespaces.
     pub fn exec(&self, command: &[&str]) -> String {
-        let output = script()
-            .arg("exec")
-            .arg(self.state())
-            .args(command)
-            .output();
+        let output = self.inside().args(command).output();
         let output = output.expect("scripts/host.sh runs");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn state(&self) -> PathBuf {
+    /// The folder of the host's own state.
+    pub(crate) fn state(&self) -> PathBuf {
         self.folder.path().join("host")
     }
 
