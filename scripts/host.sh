@@ -30,6 +30,10 @@
 #
 # HOST_LIBVIRTD_CONF and HOST_QEMU_CONF: more lines for libvirtd.conf, before its own, and qemu.conf.
 # HOST_HOOK: an hv-guard, which becomes libvirt's hook there; without a policy it refuses everything.
+# HOST_PASSWD and HOST_GROUPS: more lines for the host's /etc/passwd and /etc/group.
+# HOST_SOCKET_GROUP: the group, by name or number, that alone reaches libvirt.
+# HOST_POLKIT_RULES: a file of rules by which libvirt then judges every call; clients outside,
+#   whose processes polkit can't see, are refused.
 # HOST_GROUP: a word that `list` and `sweep` find the host by.
 set -euo pipefail
 . "$(dirname "$0")/prelude.sh"
@@ -105,9 +109,11 @@ print_host() {
 
 # The folders that init mounts. What libvirt keeps stays; what a reboot would clear goes.
 lay_out() {
-    local uuid group=libvirt
+    local uuid group=libvirt others=0777 judge=none drivers=''
     # Whoever may start this host through sudo may use it without.
     ((${SUDO_UID:-0} == 0)) || group=$(id -gn -- "$SUDO_UID")
+    [[ -z ${HOST_SOCKET_GROUP:-} ]] || { group=$HOST_SOCKET_GROUP && others=0770; }
+    [[ -z ${HOST_POLKIT_RULES:-} ]] || { judge=polkit && drivers='access_drivers = ["polkit"]'; }
     rm -rf "$place/run" "$place"/log/*.log "$record"
     mkdir -p "$record" "$place"/{run/{dbus,lock,libvirt},etc/libvirt/qemu/networks/autostart,lib,log,cache/qemu/capabilities,pools}
     chmod o+x "$place" "$place/run" "$place/pools"
@@ -132,10 +138,11 @@ lay_out() {
 	${HOST_LIBVIRTD_CONF:-}
 	host_uuid = "$uuid"
 	# polkit can't judge a client outside: it does not see its process.
-	auth_unix_ro = "none"
-	auth_unix_rw = "none"
+	auth_unix_ro = "$judge"
+	auth_unix_rw = "$judge"
+	$drivers
 	unix_sock_group = "$group"
-	unix_sock_ro_perms = "0777"
+	unix_sock_ro_perms = "$others"
 	unix_sock_rw_perms = "0770"
 	log_level = 3
 	log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
@@ -149,6 +156,13 @@ lay_out() {
     copy_owner /var/lib/swtpm-localca "$place/swtpm-localca"
     copy_owner /etc/polkit-1 "$place/polkit-1"
     copy_owner /etc/polkit-1/rules.d "$place/polkit-1/rules.d"
+    if [[ -n ${HOST_POLKIT_RULES:-} ]]; then
+        install -m 644 "$HOST_POLKIT_RULES" "$place/polkit-1/rules.d/10-hyper-nixos.rules"
+    else
+        rm -f "$place/polkit-1/rules.d/10-hyper-nixos.rules"
+    fi
+    { cat /etc/passwd && printf '%s\n' "${HOST_PASSWD:-}"; } | grep . >"$place/etc/passwd"
+    { cat /etc/group && printf '%s\n' "${HOST_GROUPS:-}"; } | grep . >"$place/etc/group"
     # Asking QEMU what it can do takes seconds; libvirt checks itself whether an answer is still true.
     cp -n "$REPOSITORY"/.cache/libvirt-capabilities/*.xml "$place/cache/qemu/capabilities/" 2>/dev/null || true
 }
@@ -296,7 +310,7 @@ control_libvirtd() {
 
 main() {
     local verb=${1:-}
-    ((EUID == 0)) || exec sudo --preserve-env=HOST_LIBVIRTD_CONF,HOST_QEMU_CONF,HOST_HOOK,HOST_GROUP -- "$SELF" "$@"
+    ((EUID == 0)) || exec sudo --preserve-env="$(printf "%s," HOST_{LIBVIRTD_CONF,QEMU_CONF,HOOK,PASSWD,GROUPS,SOCKET_GROUP,POLKIT_RULES,GROUP})" -- "$SELF" "$@"
     case $verb in
     list | sweep)
         "$verb" "${2:-}"

@@ -14,7 +14,7 @@ use crate::{
 
 /// Figures of the VMs that run, and the states of all.
 pub(crate) fn measure(scene: &Scene, repetitions: usize) -> Result<Vec<Row>> {
-    let port = Client::new(scene.product.folder().join("broker.sock"));
+    let port = Client::new(scene.product.broker_socket());
     let active = port.stats().during("ask the broker for figures")?.len();
     let groups = StatsGroups::CPU
         | StatsGroups::BALLOON

@@ -3,6 +3,7 @@
 
 use std::{
     fs::{self, File},
+    os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -11,13 +12,27 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{PrivateHost, binary, repository, wait_for};
+use crate::{
+    PrivateHost, binary, repository,
+    users::{BROKER, HVD, USERS_GROUP, User, is_root, reachable},
+    wait_for,
+};
 
 /// The product on a private host.
 pub struct Daemons {
     broker: Option<Child>,
     hvd: Option<Child>,
     folder: PathBuf,
+    place: Place,
+}
+
+/// Where the processes of the product run.
+#[derive(Debug, Clone)]
+enum Place {
+    /// Beside the host, whose libvirt they reach by its socket.
+    Outside,
+    /// In its namespaces: among its users and processes. Holds the host's own folder.
+    Inside(PathBuf),
 }
 
 /// What a command came to.
@@ -46,33 +61,66 @@ impl Outcome {
 }
 
 impl Daemons {
-    /// Starts both and waits until the host can be seen.
+    /// Starts both, as users of their own, and waits until the host can be seen.
     pub fn start(host: &PrivateHost) -> Self {
+        Self::start_with(host, Place::Outside, host.libvirt_uri(), "")
+    }
+
+    /// The same inside the host, with this added to the broker's configuration.
+    pub fn start_inside(host: &PrivateHost, broker: &str) -> Self {
+        let place = Place::Inside(host.state());
+        Self::start_with(host, place, PrivateHost::URI_INSIDE, broker)
+    }
+
+    fn start_with(host: &PrivateHost, place: Place, libvirt_uri: &str, broker: &str) -> Self {
         let folder = host.folder().join("product");
-        fs::create_dir_all(folder.join("state")).expect("our own folder");
+        fs::create_dir_all(&folder).expect("our own folder");
         let pools = host.pools();
         let at = folder.display();
         let write = |name: &str, text: String| fs::write(folder.join(name), text).expect("our own");
         let policy = policy(&pools);
         host.set_policy(&policy);
         write("policy.toml", policy);
+        let served = if is_root() {
+            format!("allow_users = [{0}]\nsocket_group = {0}\n", HVD.id)
+        } else {
+            String::new()
+        };
+        let people = match &place {
+            Place::Outside => String::new(),
+            Place::Inside(_) => format!("socket_group = \"{USERS_GROUP}\"\n"),
+        };
         write(
             "broker.toml",
             format!(
-                "socket = \"{at}/broker.sock\"\nlibvirt_uri = \"{}\"\npolicy = \"{at}/policy.toml\"\n",
-                host.libvirt_uri()
+                "socket = \"{at}/broker/broker.sock\"\nlibvirt_uri = \"{libvirt_uri}\"\n\
+                 policy = \"{at}/policy.toml\"\n{served}{broker}"
             ),
         );
         write(
             "hvd.toml",
             format!(
-                "state_dir = \"{at}/state\"\nsocket = \"{at}/hvd.sock\"\nbroker_socket = \"{at}/broker.sock\"\n"
+                "state_dir = \"{at}/state\"\nsocket = \"{at}/hvd/hvd.sock\"\n\
+                 broker_socket = \"{at}/broker/broker.sock\"\n{people}"
             ),
         );
+        for (name, user, mode) in [
+            ("state", HVD, 0o700),
+            ("hvd", HVD, 0o755),
+            ("broker", BROKER, 0o755),
+        ] {
+            let path = folder.join(name);
+            fs::create_dir_all(&path).expect("our own folder");
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("our own folder");
+            if is_root() {
+                chown(&path, Some(user.id), Some(user.id)).expect("root may");
+            }
+        }
         let mut daemons = Self {
             broker: None,
             hvd: None,
             folder,
+            place,
         };
         daemons.start_broker();
         daemons.start_hvd();
@@ -81,7 +129,7 @@ impl Daemons {
 
     /// Starts the broker.
     pub fn start_broker(&mut self) {
-        self.broker = Some(self.spawn("hv-broker", "broker.toml"));
+        self.broker = Some(self.spawn("hv-broker", BROKER, "broker.toml"));
     }
 
     /// Starts hvd, and waits until it hears the host.
@@ -94,7 +142,7 @@ impl Daemons {
 
     /// Starts hvd, and waits for nothing.
     pub fn launch_hvd(&mut self) {
-        self.hvd = Some(self.spawn("hvd", "hvd.toml"));
+        self.hvd = Some(self.spawn("hvd", HVD, "hvd.toml"));
     }
 
     /// Kills the broker, as the kernel does when memory runs out.
@@ -119,12 +167,20 @@ impl Daemons {
 
     /// Runs `hv` with these arguments.
     pub fn hv(&self, arguments: &[&str]) -> Outcome {
-        let output = self.command(arguments).output().expect("hv runs");
-        Outcome {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        outcome(self.command(arguments))
+    }
+
+    /// Runs `hv` with these arguments as this user, where the daemons run.
+    pub fn hv_as(&self, user: User, arguments: &[&str]) -> Outcome {
+        let socket = format!("HV_SOCKET={}", self.socket().display());
+        let mut command = self.place.command(user.prefix());
+        command
+            .args(["env", &socket, "NO_COLOR=1", "HOME=/nonexistent"])
+            .arg(reachable(&binary("hv"), &self.folder))
+            .args(arguments)
+            .current_dir("/")
+            .stdin(Stdio::null());
+        outcome(command)
     }
 
     /// `hv` with these arguments, not yet run.
@@ -152,7 +208,12 @@ impl Daemons {
 
     /// hvd's socket.
     pub fn socket(&self) -> PathBuf {
-        self.folder.join("hvd.sock")
+        self.folder.join("hvd/hvd.sock")
+    }
+
+    /// The broker's socket.
+    pub fn broker_socket(&self) -> PathBuf {
+        self.folder.join("broker/broker.sock")
     }
 
     /// The folder with hvd's state, sockets, configuration and logs.
@@ -190,23 +251,55 @@ impl Daemons {
         });
     }
 
-    fn spawn(&self, name: &str, config: &str) -> Child {
+    fn spawn(&self, name: &str, user: User, config: &str) -> Child {
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.folder.join(format!("{name}.log")))
             .expect("our own folder");
+        let mut prefix = if is_root() {
+            user.prefix()
+        } else {
+            vec!["setpriv".to_owned(), "--pdeathsig=KILL".to_owned()]
+        };
+        // The one that reaches libvirt has no network.
+        if user.id == BROKER.id && is_root() {
+            prefix.splice(0..0, ["unshare".to_owned(), "--net".to_owned()]);
+        }
         // Should this process be killed, the kernel ends the daemon.
-        Command::new("setpriv")
-            .args(["--pdeathsig", "KILL"])
-            .arg(binary(name))
+        self.place
+            .command(prefix)
+            .arg(reachable(&binary(name), &self.folder))
             .arg("--config")
             .arg(self.folder.join(config))
+            .current_dir("/")
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
             .spawn()
             .expect("a binary of ours runs")
+    }
+}
+
+impl Place {
+    /// A command that begins with these words, run there.
+    fn command(&self, words: Vec<String>) -> Command {
+        let mut words = words.into_iter();
+        let mut command = match self {
+            Self::Outside => Command::new(words.next().expect("a command has a word")),
+            Self::Inside(host) => {
+                let mut command = Command::new("setpriv");
+                let script = repository().join("scripts/host.sh");
+                command
+                    .arg("--pdeathsig=KILL")
+                    .arg(script)
+                    .arg("exec")
+                    .arg(host);
+                command
+            }
+        };
+        command.args(words);
+        command
     }
 }
 
@@ -230,6 +323,15 @@ impl Drop for Daemons {
                 kill(Some(child));
             }
         }
+    }
+}
+
+fn outcome(mut command: Command) -> Outcome {
+    let output = command.output().expect("it runs");
+    Outcome {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
 

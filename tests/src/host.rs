@@ -10,7 +10,11 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{binary, repository, wait_for};
+use crate::{
+    binary, repository,
+    users::{self, BROKER, is_root},
+    wait_for,
+};
 
 /// libvirt in namespaces of its own. It ends when this value, or the process, does.
 pub struct PrivateHost {
@@ -19,24 +23,57 @@ pub struct PrivateHost {
     folder: TempDir,
 }
 
+/// How a host is to be.
+struct Setup<'a> {
+    hook: bool,
+    /// Lines before the others of `libvirtd.conf`.
+    conf: &'a str,
+    /// By which libvirt judges every call.
+    rules: Option<&'a str>,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self {
+            hook: true,
+            conf: "",
+            rules: None,
+        }
+    }
+}
+
 impl PrivateHost {
-    /// Starts a host whose libvirt asks `hv-guard`, and waits until libvirt answers.
+    /// Starts a host whose libvirt asks `hv-guard` and answers nobody but the broker's user and
+    /// root, and waits until it does.
     ///
     /// Nothing may run on it before it has a policy.
     pub fn start() -> Self {
-        Self::launch(script().env("HOST_HOOK", binary("hv-guard")))
+        Self::launch(&Setup::default())
     }
 
     /// The same without the hook: what it alone refuses runs here.
     pub fn start_without_hook() -> Self {
-        Self::launch(script().env_remove("HOST_HOOK"))
+        Self::launch(&Setup {
+            hook: false,
+            ..Setup::default()
+        })
     }
 
-    /// A host with the hook, and with these lines before the others of `libvirtd.conf`.
+    /// A host with these lines before the others of `libvirtd.conf`.
     pub fn start_with_conf(lines: &str) -> Self {
-        let mut script = script();
-        script.env("HOST_HOOK", binary("hv-guard"));
-        Self::launch(script.env("HOST_LIBVIRTD_CONF", lines))
+        Self::launch(&Setup {
+            conf: lines,
+            ..Setup::default()
+        })
+    }
+
+    /// Starts a host whose libvirt judges every call by polkit, by these rules. Who is to be judged
+    /// must run inside, since polkit looks their process up.
+    pub fn start_judging(rules: &str) -> Self {
+        Self::launch(&Setup {
+            rules: Some(rules),
+            ..Setup::default()
+        })
     }
 
     /// Takes the hook away, and lets libvirt see that.
@@ -47,14 +84,29 @@ impl PrivateHost {
         wait_for("libvirt to answer", || self.try_virsh(&["version"]).ok());
     }
 
-    fn launch(script: &mut Command) -> Self {
+    fn launch(setup: &Setup<'_>) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("hv-e2e-")
             .tempdir()
             .expect("a folder");
         Self::open_to_qemu(folder.path());
         let state = folder.path().join("host");
+        let mut script = script();
+        if setup.hook {
+            script.env("HOST_HOOK", binary("hv-guard"));
+        }
+        if is_root() {
+            script.env("HOST_SOCKET_GROUP", BROKER.id.to_string());
+        }
+        if let Some(rules) = setup.rules {
+            let file = folder.path().join("polkit.rules");
+            std::fs::write(&file, rules).expect("our own folder");
+            script.env("HOST_POLKIT_RULES", file);
+        }
         let mut holder = script
+            .env("HOST_LIBVIRTD_CONF", setup.conf)
+            .env("HOST_PASSWD", users::passwd())
+            .env("HOST_GROUPS", users::group())
             .arg("hold")
             .arg(&state)
             .stdin(Stdio::piped())
@@ -92,6 +144,9 @@ impl PrivateHost {
     pub fn libvirt_uri(&self) -> &str {
         self.value("LIBVIRT_URI")
     }
+
+    /// The libvirt URI for those inside.
+    pub const URI_INSIDE: &str = "qemu:///system";
 
     /// Where pools may lie.
     pub fn pools(&self) -> PathBuf {
@@ -150,18 +205,22 @@ impl PrivateHost {
         }
     }
 
+    /// The start of a command that runs inside the host's namespaces.
+    pub fn inside(&self) -> Command {
+        let mut command = script();
+        command.arg("exec").arg(self.state());
+        command
+    }
+
     /// Runs a command inside the host's namespaces.
     pub fn exec(&self, command: &[&str]) -> String {
-        let output = script()
-            .arg("exec")
-            .arg(self.state())
-            .args(command)
-            .output();
+        let output = self.inside().args(command).output();
         let output = output.expect("scripts/host.sh runs");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn state(&self) -> PathBuf {
+    /// The folder of the host's own state.
+    pub(crate) fn state(&self) -> PathBuf {
         self.folder.path().join("host")
     }
 

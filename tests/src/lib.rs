@@ -3,7 +3,8 @@
 //!
 //! A [`PrivateHost`] is libvirt in namespaces of its own, made by `scripts/host.sh`; it ends with
 //! the process that holds it, however that ends. [`Daemons`] are `hv-broker` and `hvd` on it, which
-//! can be killed and started again. Everything here panics when it fails: it serves tests only.
+//! can be killed and started again; they run as two users without rights, and libvirt's socket is
+//! open to the broker's alone. Everything here panics when it fails: it serves tests only.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -13,6 +14,7 @@
 
 mod daemons;
 mod host;
+mod users;
 mod wait;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use std::path::{Path, PathBuf};
 pub use self::{
     daemons::{Daemons, Outcome, guest_image, policy},
     host::PrivateHost,
+    users::{ADA, BOB, BROKER, HVD, USERS_GROUP, User, is_root},
     wait::wait_for,
 };
 

@@ -14,8 +14,8 @@ use hv_libvirt::Connection;
 use hv_model::{
     host::{Acceleration, Host},
     hypervisor::{
-        Definition, Fact, Guest, GuestRequest, Hypervisor, LiveChange, NewVolume, Result, Takeover,
-        VmDetails, VmFacts, VmStats,
+        Behalf, Definition, Fact, Guest, GuestRequest, Hypervisor, LiveChange, NewVolume, Result,
+        Takeover, VmDetails, VmFacts, VmStats,
     },
     id::VmId,
     image::ImageFacts,
@@ -25,23 +25,33 @@ use hv_model::{
     storage::{Pool, Volume, VolumeFormat, VolumeRef},
 };
 
-use crate::{facts::Hub, failure::no_policy, host, link::Link};
+use crate::{facts::Hub, failure::no_policy, host, judging::Judging, link::Link};
 
-/// A host behind libvirt, within its policy.
-#[derive(Debug)]
+/// A host behind libvirt, within its policy. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct Broker {
+    host: Arc<Shared>,
+    /// Whom it acts for.
+    behalf: Option<Behalf>,
+}
+
+/// What is the same for everybody who is acted for.
+#[derive(Debug)]
+struct Shared {
     link: Link,
     hub: Arc<Hub>,
     policy: PathBuf,
+    judging: Judging,
     acceleration: Arc<OnceLock<Acceleration>>,
 }
 
 impl Broker {
-    /// A broker of the libvirt at `uri` under the policy in that file.
+    /// A broker of the libvirt at `uri` under the policy in that file, and under what `judging`
+    /// says besides.
     ///
     /// Connects in the background, and finds out whether KVM works: where it hangs that takes
     /// seconds, for which only calls wait that must know.
-    pub fn new(uri: &str, policy: impl Into<PathBuf>) -> io::Result<Self> {
+    pub fn new(uri: &str, policy: impl Into<PathBuf>, judging: Judging) -> io::Result<Self> {
         let acceleration = Arc::new(OnceLock::new());
         let probed = Arc::clone(&acceleration);
         let probe = move || {
@@ -52,36 +62,59 @@ impl Broker {
             .spawn(probe)?;
         let hub = Arc::new(Hub::default());
         let link = Link::new(uri, Arc::clone(&hub))?;
-        Ok(Self {
+        let host = Shared {
             link,
             hub,
             policy: policy.into(),
+            judging,
             acceleration,
+        };
+        Ok(Self {
+            host: Arc::new(host),
+            behalf: None,
         })
     }
 
-    /// The connection to libvirt.
+    /// The broker's own connection to libvirt.
     pub(crate) fn libvirt(&self) -> Result<Connection> {
-        self.link.connection()
+        self.host.link.connection()
+    }
+
+    /// Whom it acts for.
+    pub(crate) fn behalf(&self) -> Option<&Behalf> {
+        self.behalf.as_ref()
+    }
+
+    /// Who judges changes besides the policy.
+    pub(crate) fn judging(&self) -> &Judging {
+        &self.host.judging
     }
 
     /// The policy as its file says now.
     pub(crate) fn policy(&self) -> Result<HostPolicy> {
-        HostPolicy::load(&self.policy).map_err(no_policy)
+        HostPolicy::load(&self.host.policy).map_err(no_policy)
     }
 
     /// Those who want facts.
     pub(crate) fn hub(&self) -> &Hub {
-        &self.hub
+        &self.host.hub
     }
 
     /// How guests run.
     pub(crate) fn acceleration(&self) -> &Acceleration {
-        self.acceleration.get_or_init(host::acceleration)
+        self.host.acceleration.get_or_init(host::acceleration)
     }
 }
 
 impl Hypervisor for Broker {
+    fn on_behalf_of(&self, person: &Behalf) -> Box<dyn Hypervisor> {
+        let behalf = Some(person.clone());
+        Box::new(Self {
+            behalf,
+            ..self.clone()
+        })
+    }
+
     fn host(&self) -> Result<Host> {
         self.read_host()
     }
@@ -201,6 +234,6 @@ impl Hypervisor for Broker {
     }
 
     fn subscribe(&self) -> Result<Receiver<Fact>> {
-        Ok(self.hub.subscribe())
+        Ok(self.host.hub.subscribe())
     }
 }

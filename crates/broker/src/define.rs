@@ -26,6 +26,7 @@ const METADATA_PREFIX: &str = "hv";
 impl Broker {
     /// Defines a VM of ours, or replaces its definition.
     pub(crate) fn define_own(&self, definition: &Definition) -> Result<()> {
+        self.expect_person_sees(definition.id)?;
         let libvirt = self.libvirt()?;
         if let Some(domain) = look_for(&libvirt, definition.id)? {
             expect_own(&domain, definition.id, "defined anew")?;
@@ -35,6 +36,7 @@ impl Broker {
 
     /// Makes a VM that was made elsewhere ours.
     pub(crate) fn define_foreign(&self, definition: &Definition) -> Result<()> {
+        self.expect_person_sees(definition.id)?;
         let libvirt = self.libvirt()?;
         let vm = definition.id;
         let Some(domain) = look_for(&libvirt, vm)? else {
@@ -85,6 +87,7 @@ impl Broker {
     }
 
     pub(crate) fn undefine_domain(&self, vm: VmId) -> Result<()> {
+        self.expect_person_sees(vm)?;
         let libvirt = self.libvirt()?;
         let Some(domain) = look_for(&libvirt, vm)? else {
             return Ok(());
@@ -113,6 +116,7 @@ impl Broker {
         if !definition.leaves_remains() {
             return Ok(());
         }
+        self.expect_person()?;
         let libvirt = self.libvirt()?;
         if look_for(&libvirt, vm)?.is_some() {
             let message = format!("VM {vm} is defined, so nothing of it is erased");
@@ -147,6 +151,7 @@ impl Broker {
 
     pub(crate) fn rename_domain(&self, vm: VmId, name: &VmName) -> Result<()> {
         self.policy()?;
+        self.expect_person_sees(vm)?;
         let libvirt = self.libvirt()?;
         let domain = domain::find(&libvirt, vm)?;
         let mut definition = expect_own(&domain, vm, "renamed")?;

@@ -22,6 +22,7 @@ use crate::{
     broker::Broker,
     define::{expect_own, own_definition},
     failure::{Explain, refused, unless_gone},
+    judging::Alone,
     state::{self, Memory},
 };
 
@@ -86,82 +87,101 @@ impl Broker {
         if let Some(definition) = own_definition(&domain, vm)? {
             judge(&policy, &definition).map_err(refused)?;
         }
-        domain
-            .create(StartFlags::NONE)
-            .explain(|| cannot(&domain, "started"))
+        self.as_person(Alone::May, |libvirt| {
+            let domain = find(libvirt, vm)?;
+            domain
+                .create(StartFlags::NONE)
+                .explain(|| cannot(&domain, "started"))
+        })
     }
 
     pub(crate) fn shut_domain_down(&self, vm: VmId, way: GuestRequest) -> Result<()> {
-        let domain = find(&self.libvirt()?, vm)?;
-        domain
-            .shutdown(by(way))
-            .explain(|| cannot(&domain, "asked to shut down"))
+        self.as_person(Alone::MayNot, |libvirt| {
+            let domain = find(libvirt, vm)?;
+            domain
+                .shutdown(self.by(way))
+                .explain(|| cannot(&domain, "asked to shut down"))
+        })
     }
 
     pub(crate) fn reboot_domain(&self, vm: VmId, way: GuestRequest) -> Result<()> {
-        let domain = find(&self.libvirt()?, vm)?;
-        domain
-            .reboot(by(way))
-            .explain(|| cannot(&domain, "asked to reboot"))
+        self.as_person(Alone::MayNot, |libvirt| {
+            let domain = find(libvirt, vm)?;
+            domain
+                .reboot(self.by(way))
+                .explain(|| cannot(&domain, "asked to reboot"))
+        })
     }
 
     pub(crate) fn force_domain_off(&self, vm: VmId) -> Result<()> {
-        let domain = find(&self.libvirt()?, vm)?;
-        domain
-            .destroy(Destroy::Forced)
-            .explain(|| cannot(&domain, "forced off"))
+        self.as_person(Alone::May, |libvirt| {
+            let domain = find(libvirt, vm)?;
+            domain
+                .destroy(Destroy::Forced)
+                .explain(|| cannot(&domain, "forced off"))
+        })
     }
 
     pub(crate) fn reset_domain(&self, vm: VmId) -> Result<()> {
-        let domain = find(&self.libvirt()?, vm)?;
-        domain.reset().explain(|| cannot(&domain, "reset"))
+        self.as_person(Alone::MayNot, |libvirt| {
+            let domain = find(libvirt, vm)?;
+            domain.reset().explain(|| cannot(&domain, "reset"))
+        })
     }
 
     pub(crate) fn pause_domain(&self, vm: VmId) -> Result<()> {
-        let domain = find(&self.libvirt()?, vm)?;
-        domain.suspend().explain(|| cannot(&domain, "paused"))
+        self.as_person(Alone::MayNot, |libvirt| {
+            let domain = find(libvirt, vm)?;
+            domain.suspend().explain(|| cannot(&domain, "paused"))
+        })
     }
 
     pub(crate) fn resume_domain(&self, vm: VmId) -> Result<()> {
-        let domain = find(&self.libvirt()?, vm)?;
-        domain.resume().explain(|| cannot(&domain, "resumed"))
+        self.as_person(Alone::MayNot, |libvirt| {
+            let domain = find(libvirt, vm)?;
+            domain.resume().explain(|| cannot(&domain, "resumed"))
+        })
     }
 
     pub(crate) fn save_domain(&self, vm: VmId) -> Result<()> {
-        let domain = find(&self.libvirt()?, vm)?;
-        domain
-            .managed_save(SavedAs::Found)
-            .explain(|| cannot(&domain, "saved"))
+        self.as_person(Alone::MayNot, |libvirt| {
+            let domain = find(libvirt, vm)?;
+            domain
+                .managed_save(SavedAs::Found)
+                .explain(|| cannot(&domain, "saved"))
+        })
     }
 
     pub(crate) fn discard_saved_memory(&self, vm: VmId) -> Result<()> {
         self.policy()?;
-        let domain = find(&self.libvirt()?, vm)?;
-        expect_own(&domain, vm, "changed")?;
-        let tried = || {
-            format!(
-                "the saved memory of VM {} can't be discarded",
-                domain.name()
-            )
-        };
-        if domain.has_managed_save().explain(tried)? {
-            unless_gone(domain.managed_save_remove().explain(tried))?;
-        }
-        Ok(())
+        expect_own(&find(&self.libvirt()?, vm)?, vm, "changed")?;
+        self.as_person(Alone::MayNot, |libvirt| {
+            let domain = find(libvirt, vm)?;
+            let tried = || {
+                format!(
+                    "the saved memory of VM {} can't be discarded",
+                    domain.name()
+                )
+            };
+            if domain.has_managed_save().explain(tried)? {
+                unless_gone(domain.managed_save_remove().explain(tried))?;
+            }
+            Ok(())
+        })
     }
 
     /// Pumps the console into one end of a pair of sockets, until either side closes; the other
     /// end is the caller's.
     pub(crate) fn open_console(&self, vm: VmId, takeover: Takeover) -> Result<OwnedFd> {
-        let libvirt = self.libvirt()?;
-        let domain = find(&libvirt, vm)?;
         let access = match takeover {
             Takeover::Refuse => ConsoleAccess::Shared,
             Takeover::Force => ConsoleAccess::Force,
         };
-        let console = libvirt.open_console(vm.uuid(), None, access);
-        let console =
-            console.explain(|| format!("the console of VM {} can't be opened", domain.name()))?;
+        let console = self.as_person(Alone::MayNot, |libvirt| {
+            let domain = find(libvirt, vm)?;
+            let console = libvirt.open_console(vm.uuid(), None, access);
+            console.explain(|| format!("the console of VM {} can't be opened", domain.name()))
+        })?;
         let (near, far) = UnixStream::pair().map_err(|error| {
             let message = format!("a pair of sockets can't be made: {error}");
             HypervisorError::new(HypervisorErrorKind::Internal, message)
@@ -173,15 +193,20 @@ impl Broker {
     }
 }
 
-pub(crate) fn cannot(domain: &Domain, what: &str) -> String {
-    format!("VM {} can't be {what}", domain.name())
+impl Broker {
+    /// How libvirt asks a guest. Through its agent alone takes `domain.write`, which no person
+    /// holds; asked to choose, libvirt takes the agent if it is there, and else the power button.
+    fn by(&self, way: GuestRequest) -> hv_libvirt::GuestRequest {
+        match way {
+            GuestRequest::Agent if self.judges_a_person() => hv_libvirt::GuestRequest::Either,
+            GuestRequest::Agent => hv_libvirt::GuestRequest::Agent,
+            GuestRequest::Acpi => hv_libvirt::GuestRequest::Acpi,
+        }
+    }
 }
 
-const fn by(way: GuestRequest) -> hv_libvirt::GuestRequest {
-    match way {
-        GuestRequest::Agent => hv_libvirt::GuestRequest::Agent,
-        GuestRequest::Acpi => hv_libvirt::GuestRequest::Acpi,
-    }
+pub(crate) fn cannot(domain: &Domain, what: &str) -> String {
+    format!("VM {} can't be {what}", domain.name())
 }
 
 fn figures(domain: &DomainStats) -> VmStats {

@@ -15,6 +15,10 @@ impl<T> Explain<T> for hv_libvirt::Result<T> {
     fn explain(self, tried: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|error| {
             let message = format!("{}: {}", tried(), error.message);
+            // Whom libvirt's own rules refused, be it a person or this broker.
+            if error.is_access_denied() {
+                return HypervisorError::new(HypervisorErrorKind::Denied, message);
+            }
             HypervisorError::new(kind(error.kind), message)
         })
     }

@@ -25,6 +25,7 @@ const PLAIN_WEIGHTS: [(&str, u64); 2] = [("/sys/fs/cgroup/cgroup.controllers", 1
 impl Broker {
     pub(crate) fn change_running(&self, vm: VmId, change: &LiveChange) -> Result<()> {
         let policy = self.policy()?;
+        self.expect_person_sees(vm)?;
         let domain = domain::find(&self.libvirt()?, vm)?;
         let mut changed = expect_own(&domain, vm, "changed")?;
         match change {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! `hv-broker --config FILE`: serves the port until it is told to stop.
+//! `hv-broker --config FILE`: serves the port until it is told to stop;
+//! `hv-broker polkit-rules --config FILE`: prints polkit's rules for profile `strict`.
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc, thread};
 
-use clap::Parser;
-use hv_broker::{Access, Broker, Config};
+use clap::{Parser, Subcommand};
+use hv_broker::{Access, Broker, Config, Judging, polkit};
 use hv_model::hypervisor::Hypervisor;
 use hv_port::{Server, SocketOwner};
 use signal_hook::{
@@ -18,8 +19,26 @@ use tracing_subscriber::EnvFilter;
 #[command(name = "hv-broker", version)]
 struct Arguments {
     /// The configuration file.
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        default_value = "/etc/hyper-nixos/broker.toml"
+    )]
     config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What it does besides serving the port.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print polkit's rules for profile strict, for /etc/polkit-1/rules.d/10-hyper-nixos.rules
+    PolkitRules {
+        /// The user that the broker runs as.
+        #[arg(long, value_name = "NAME", default_value = "hv-broker")]
+        user: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -42,8 +61,12 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let config = Config::load(&arguments.config)?;
+    if let Some(Command::PolkitRules { user }) = &arguments.command {
+        print!("{}", polkit::rules(&config, user));
+        return Ok(());
+    }
     let access = Access::of(&config)?;
-    let broker = Broker::new(&config.libvirt_uri, &config.policy)?;
+    let broker = Broker::new(&config.libvirt_uri, &config.policy, Judging::of(&config))?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let owner = SocketOwner {
         user: access.owner,

@@ -61,6 +61,7 @@ impl Broker {
 
     pub(crate) fn make_volume(&self, wanted: &NewVolume) -> Result<()> {
         let policy = self.policy()?;
+        self.expect_person()?;
         judge_volume(&policy, wanted).map_err(refused)?;
         // A copy may take long, and calls of one connection wait for each other beyond a few.
         let libvirt = own_connection(&self.libvirt()?)?;
@@ -84,6 +85,7 @@ impl Broker {
 
     pub(crate) fn grow_volume(&self, volume: &VolumeRef, capacity: Size) -> Result<()> {
         let policy = self.policy()?;
+        self.expect_person()?;
         judge_resize(&policy, volume, capacity).map_err(refused)?;
         let (found, _) = pool::volume(&self.libvirt()?, &policy, volume)?;
         let info = found
@@ -103,6 +105,7 @@ impl Broker {
     }
 
     pub(crate) fn remove_volume(&self, volume: &VolumeRef) -> Result<()> {
+        self.expect_person()?;
         let (policy, libvirt) = (self.policy()?, self.libvirt()?);
         match pool::volume(&libvirt, &policy, volume) {
             Ok((found, _)) => unless_gone(
@@ -122,6 +125,7 @@ impl Broker {
         source: OwnedFd,
     ) -> Result<ImageFacts> {
         let policy = self.policy()?;
+        self.expect_person()?;
         judge_upload(&policy, volume, length).map_err(refused)?;
         let libvirt = own_connection(&self.libvirt()?)?;
         let pool = pool::of(&libvirt, &policy, &volume.pool)?;

@@ -13,7 +13,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -102,12 +102,40 @@ pub struct Identity {
     pub process_time: u64,
 }
 
+impl Identity {
+    /// A user whose process is this one: who calls from elsewhere has none on this host.
+    pub fn through_this_process(user_name: &str, user_id: u32, group_id: u32) -> Result<Self> {
+        const STAT: &str = "/proc/self/stat";
+        let stat = std::fs::read_to_string(STAT).ok();
+        let started = stat.as_deref().and_then(start_time);
+        let process_time = started.ok_or_else(|| {
+            let message = format!("{STAT} does not tell when this process started");
+            Error::new(ErrorKind::Internal, message, "virConnectSetIdentity")
+        })?;
+        Ok(Self {
+            user_name: user_name.to_owned(),
+            user_id,
+            group_id,
+            process_id: std::process::id().into(),
+            process_time,
+        })
+    }
+}
+
+/// Field 22 of `/proc/PID/stat`. The second field is a program's name, which may hold anything.
+fn start_time(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(19)?.parse().ok()
+}
+
 /// The parts of a connection that its clones share.
 struct Inner {
     pointer: NonNull<sys::virConnect>,
     uri: String,
     options: OpenOptions,
     close_notice: Mutex<Option<Key>>,
+    /// Whom libvirt takes for the caller, if that is not this process.
+    identity: Mutex<Option<Identity>>,
     /// Whether there is a subscription to its events.
     subscribed: AtomicBool,
 }
@@ -172,9 +200,13 @@ impl Connection {
         }
     }
 
-    /// Opens one more connection, to the same libvirt and in the same way.
+    /// Opens one more connection, to the same libvirt, in the same way and with the same identity.
     pub fn another(&self) -> Result<Self> {
-        Self::open(&self.inner.uri, self.inner.options)
+        let another = Self::open(&self.inner.uri, self.inner.options)?;
+        if let Some(identity) = &*self.identity() {
+            another.set_identity(identity)?;
+        }
+        Ok(another)
     }
 
     /// The URI that this connection was opened with.
@@ -217,9 +249,13 @@ impl Connection {
         registered
     }
 
-    /// Makes libvirt judge everything that this connection does as done by `identity`.
+    /// Makes libvirt judge everything that this connection does as done by `identity`, and so
+    /// every connection that is opened from it.
     ///
-    /// On an error nothing has changed: the connection still has its own rights.
+    /// On an error nothing has changed: the connection still has its own rights. Where libvirt
+    /// judges at all, it takes the right `connect.write`, so that somebody who lacks it can't
+    /// become another again; where it does not (`access_drivers` is not set), this succeeds and
+    /// means nothing.
     pub fn set_identity(&self, identity: &Identity) -> Result<()> {
         const FUNCTION: &str = "virConnectSetIdentity";
         let mut parameters = Parameters::new(FUNCTION);
@@ -240,7 +276,16 @@ impl Connection {
         let (list, count) = parameters.raw();
         // SAFETY: the connection is live, and the list with its count is valid for the call.
         let set = unsafe { sys::virConnectSetIdentity(self.as_ptr(), list, count, 0) };
-        done(set, FUNCTION)
+        done(set, FUNCTION)?;
+        *self.identity() = Some(identity.clone());
+        Ok(())
+    }
+
+    fn identity(&self) -> MutexGuard<'_, Option<Identity>> {
+        self.inner
+            .identity
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the one place of a subscription to events; false if it is taken.
@@ -283,6 +328,7 @@ fn open_blocking(uri: &str, options: OpenOptions) -> Result<Connection> {
         uri: uri.to_owned(),
         options,
         close_notice: Mutex::new(None),
+        identity: Mutex::new(None),
         subscribed: AtomicBool::new(false),
     };
     if let Some(keepalive) = options.keepalive {
@@ -339,5 +385,25 @@ impl Drop for Inner {
         if let Err(error) = done(closed, "virConnectClose") {
             tracing::debug!(%error, uri = self.uri, "a connection did not close cleanly");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_of_a_process_is_read_behind_whatever_name_it_has() {
+        let stat = "7 (a ) S 1 (b) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20";
+        assert_eq!(start_time(stat), Some(4711));
+        assert_eq!(start_time("7 (short) R 1"), None);
+    }
+
+    #[test]
+    fn an_identity_through_this_process_names_it() {
+        let ada = Identity::through_this_process("ada", 1000, 1001).unwrap();
+        assert_eq!((ada.user_id, ada.group_id), (1000, 1001));
+        assert_eq!(ada.process_id, i64::from(std::process::id()));
+        assert!(ada.process_time > 0);
     }
 }

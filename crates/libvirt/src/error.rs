@@ -86,6 +86,11 @@ impl Error {
         }
     }
 
+    /// Whether libvirt's access control refused it to whom the connection acts for.
+    pub fn is_access_denied(&self) -> bool {
+        self.code == VIR_ERR_ACCESS_DENIED && self.domain == VIR_FROM_ACCESS
+    }
+
     /// A failure that this side found itself.
     pub(crate) fn new(kind: ErrorKind, message: String, function: &'static str) -> Self {
         Self {
@@ -130,7 +135,7 @@ codes! {
     VIR_ERR_RESOURCE_BUSY, VIR_ERR_BLOCK_COPY_ACTIVE,
     VIR_ERR_OPERATION_ABORTED, VIR_ERR_SYSTEM_ERROR, VIR_ERR_OPERATION_FAILED,
     VIR_ERR_INTERNAL_ERROR,
-    VIR_FROM_RPC, VIR_FROM_REMOTE, VIR_FROM_STREAMS,
+    VIR_FROM_RPC, VIR_FROM_REMOTE, VIR_FROM_STREAMS, VIR_FROM_ACCESS,
 }
 
 impl ErrorKind {

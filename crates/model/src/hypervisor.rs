@@ -17,7 +17,7 @@ use crate::{
     host::Host,
     id::VmId,
     image::ImageFacts,
-    name::{DeviceName, NetworkName, VmName},
+    name::{DeviceName, NetworkName, UserName, VmName},
     network::Network,
     size::Size,
     storage::{Pool, Volume, VolumeFormat, VolumeRef},
@@ -29,6 +29,10 @@ pub type Result<T> = std::result::Result<T, HypervisorError>;
 
 /// A host that runs VMs.
 pub trait Hypervisor: Send + Sync {
+    /// The same host, whose changes are made for this person: where the host's profile is strict,
+    /// libvirt judges them as that person's. Without it they are the service's own.
+    fn on_behalf_of(&self, person: &Behalf) -> Box<dyn Hypervisor>;
+
     /// What the host is and can do.
     fn host(&self) -> Result<Host>;
 
@@ -134,6 +138,18 @@ pub trait Hypervisor: Send + Sync {
     /// Facts from now on. The receiver is closed when the host is lost; subscribe again then, and
     /// resync, since facts were missed.
     fn subscribe(&self) -> Result<Receiver<Fact>>;
+}
+
+/// The person that a change is made for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Behalf {
+    /// Their name, which is the same on the host and among our accounts.
+    pub name: UserName,
+    /// Their numeric id, where the host's kernel told it. It must be that of the host's user of
+    /// this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
 }
 
 /// What a VM is to be on this host: its spec, and where its disks are.
@@ -422,6 +438,8 @@ pub enum HypervisorErrorKind {
     WrongState,
     /// The host's policy does not allow it, whoever asks.
     Refused,
+    /// The host does not let the person do it that it is done for.
+    Denied,
     /// An image points to other files, or is not what it says.
     UnsafeImage,
     /// The pool or the disk under it is full.

@@ -334,6 +334,7 @@ impl From<HypervisorError> for Problem {
             HypervisorErrorKind::AlreadyExists => ProblemKind::NameTaken,
             HypervisorErrorKind::WrongState => ProblemKind::WrongState,
             HypervisorErrorKind::Refused => ProblemKind::RefusedByPolicy,
+            HypervisorErrorKind::Denied => ProblemKind::Denied,
             HypervisorErrorKind::UnsafeImage => ProblemKind::UnsafeImage,
             HypervisorErrorKind::NoSpace => ProblemKind::NoSpace,
             HypervisorErrorKind::Unavailable => ProblemKind::HostUnavailable,

@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use hv_model::{
     host::Host,
     hypervisor::{
-        Definition, Fact, Guest, GuestRequest, Hypervisor, HypervisorError, HypervisorErrorKind,
-        LiveChange, NewVolume, Result, Takeover, VmDetails, VmFacts, VmStats,
+        Behalf, Definition, Fact, Guest, GuestRequest, Hypervisor, HypervisorError,
+        HypervisorErrorKind, LiveChange, NewVolume, Result, Takeover, VmDetails, VmFacts, VmStats,
     },
     id::VmId,
     image::ImageFacts,
@@ -25,14 +25,20 @@ use crate::{
 
 /// What a client may send.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[allow(
     clippy::large_enum_variant,
     reason = "one lives at a time, and not for long"
 )]
 pub(crate) enum Request {
     /// A call; one answer follows.
-    Call(Call),
+    Call {
+        /// The person that it is made for; the service's own, if there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        behalf: Option<Behalf>,
+        /// The method, with its arguments.
+        method: Call,
+    },
     /// A wish for facts; an answer without a value follows, and then facts until the end.
     Subscribe,
 }
@@ -215,15 +221,19 @@ macro_rules! calls {
         }
 
         impl Hypervisor for Client {
+            fn on_behalf_of(&self, person: &Behalf) -> Box<dyn Hypervisor> {
+                Box::new(self.with_behalf(person.clone()))
+            }
+
             $(fn $method(
                 &self $(, $argument: $(&$borrowed)? $($value)?)*
             ) -> Result<returned!($($answer $(<$item>)?)?)> {
                 #[allow(unused_mut, unused_assignments, reason = "few calls pass a descriptor")]
                 let mut aside: Option<OwnedFd> = None;
-                let call = Call::$method {
+                let method = Call::$method {
                     $($argument: owned!($argument, aside, $(&$borrowed)? $($value)?)),*
                 };
-                let frame = self.ask(Patience::$patience, &Request::Call(call), aside)?;
+                let frame = self.call(Patience::$patience, method, aside)?;
                 taken!($($answer)?, frame)
             })*
 

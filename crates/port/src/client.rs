@@ -8,17 +8,20 @@ use std::{
         unix::net::UnixStream,
     },
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, TrySendError, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, TrySendError, sync_channel},
+    },
     thread,
     time::Duration,
 };
 
-use hv_model::hypervisor::{Fact, HypervisorError, HypervisorErrorKind, Result};
+use hv_model::hypervisor::{Behalf, Fact, HypervisorError, HypervisorErrorKind, Result};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use crate::{
     ALIVE_EVERY,
-    call::{Patience, Request, value},
+    call::{Call, Patience, Request, value},
     deadline::Deadline,
     pool::Pool,
     wire::{ANSWER_LIMIT, CALL_LIMIT, Frame, Wire, WireError},
@@ -37,6 +40,13 @@ const SILENCE: Duration = ALIVE_EVERY.saturating_mul(5);
 /// breaks fails with `Unavailable` and is never repeated here, since it may have been carried out.
 #[derive(Debug)]
 pub struct Client {
+    line: Arc<Line>,
+    behalf: Option<Behalf>,
+}
+
+/// The way to one broker, which is shared by whomever calls are made for.
+#[derive(Debug)]
+struct Line {
     path: PathBuf,
     timeouts: Timeouts,
     pool: Pool,
@@ -71,20 +81,51 @@ impl Client {
 
     /// The same, with other time limits.
     pub fn with_timeouts(path: impl Into<PathBuf>, timeouts: Timeouts) -> Self {
-        Self {
+        let line = Line {
             path: path.into(),
             timeouts,
             pool: Pool::default(),
+        };
+        Self {
+            line: Arc::new(line),
+            behalf: None,
+        }
+    }
+
+    /// The same host, whose calls are made for this person.
+    pub(crate) fn with_behalf(&self, person: Behalf) -> Self {
+        Self {
+            line: Arc::clone(&self.line),
+            behalf: Some(person),
         }
     }
 
     /// Where the broker listens.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.line.path
     }
 
+    /// Makes a call for whom this client calls, and waits for its answer.
+    pub(crate) fn call(
+        &self,
+        patience: Patience,
+        method: Call,
+        descriptor: Option<OwnedFd>,
+    ) -> Result<Frame> {
+        let behalf = self.behalf.clone();
+        self.line
+            .ask(patience, &Request::Call { behalf, method }, descriptor)
+    }
+
+    /// Opens a connection on which facts come.
+    pub(crate) fn open_facts(&self) -> Result<Receiver<Fact>> {
+        self.line.open_facts()
+    }
+}
+
+impl Line {
     /// Sends a request, and waits for its answer.
-    pub(crate) fn ask(
+    fn ask(
         &self,
         patience: Patience,
         request: &Request,
@@ -118,8 +159,7 @@ impl Client {
         Ok(frame)
     }
 
-    /// Opens a connection on which facts come.
-    pub(crate) fn open_facts(&self) -> Result<Receiver<Fact>> {
+    fn open_facts(&self) -> Result<Receiver<Fact>> {
         let limit = self.timeouts.brief;
         let deadline = Deadline::after(limit);
         let wire = self.connect(deadline)?;

@@ -247,9 +247,10 @@ fn serve(
         }
         let frame = wire.receive(CALL_LIMIT, Deadline::NEVER)?;
         match frame.read::<Request>()? {
-            Request::Call(call) => {
-                let name = call.name();
-                let answer = call.serve(host, frame.descriptor);
+            Request::Call { behalf, method } => {
+                let name = method.name();
+                let host_for = behalf.map(|person| host.on_behalf_of(&person));
+                let answer = method.serve(host_for.as_deref().unwrap_or(host), frame.descriptor);
                 tracing::trace!(call = name, bytes = answer.payload.len(), "answered");
                 let descriptor = answer.descriptor.as_ref().map(AsFd::as_fd);
                 wire.send(&answer.payload, descriptor, Deadline::after(SENDING))?;

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hv_broker::Broker;
+use hv_broker::{Broker, Judging};
 use hv_model::hypervisor::{Fact, Hypervisor};
 use hv_port::{Client, Server, SocketOwner, Stop};
 use tempfile::TempDir;
@@ -76,7 +76,7 @@ impl TestHost {
              [limits]\nvcpus = 4\nmemory = '1 GiB'\ndisk = '2 GiB'\n"
         );
         fs::write(&policy, text).unwrap();
-        let broker = Broker::new(&values["LIBVIRT_URI"], &policy).unwrap();
+        let broker = Broker::new(&values["LIBVIRT_URI"], &policy, Judging::by_policy()).unwrap();
         let socket = folder.path().join("broker.sock");
         let user = rustix::process::geteuid().as_raw();
         let server = Server::bind(&socket, [user].into(), SocketOwner::default()).unwrap();

@@ -195,8 +195,7 @@ impl Context {
         call: impl FnOnce(&dyn Hypervisor) -> Result<T, HypervisorError> + Send + 'static,
     ) -> Result<T, Stop> {
         self.begin(step).await?;
-        let outcome = self.engine.0.port.call(name, call).await;
-        let value = outcome?;
+        let value = self.change(name, call).await?;
         self.end_step().await?;
         Ok(value)
     }
@@ -209,7 +208,7 @@ impl Context {
         call: impl FnOnce(&dyn Hypervisor) -> Result<T, HypervisorError> + Send + 'static,
     ) -> Result<Result<T, HypervisorError>, Stop> {
         self.begin(step).await?;
-        let outcome = self.engine.0.port.call(name, call).await;
+        let outcome = self.change(name, call).await;
         self.mark(if outcome.is_ok() {
             StepState::Done
         } else {
@@ -217,6 +216,16 @@ impl Context {
         });
         self.keep("operation.step-done").await?;
         Ok(outcome)
+    }
+
+    /// A call to the host for whoever asked for the operation.
+    async fn change<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        call: impl FnOnce(&dyn Hypervisor) -> Result<T, HypervisorError> + Send + 'static,
+    ) -> Result<T, HypervisorError> {
+        let port = self.engine.0.port.acting_for(&self.operation().actor)?;
+        port.call(name, call).await
     }
 
     /// A step that is a change of the store.

@@ -3,7 +3,10 @@
 
 use std::{fmt, sync::Arc, time::Instant};
 
-use hv_model::hypervisor::{Hypervisor, HypervisorError, HypervisorErrorKind, Result};
+use hv_model::{
+    access::Principal,
+    hypervisor::{Behalf, Hypervisor, HypervisorError, HypervisorErrorKind, Result},
+};
 use tokio::sync::Semaphore;
 
 /// How many calls can be under way. They have threads of a pool that reads of the store need, too,
@@ -32,6 +35,27 @@ impl Port {
             host,
             free: Arc::new(Semaphore::new(CALLS)),
         }
+    }
+
+    /// The same host, whose changes are made for whoever asked for them.
+    ///
+    /// The daemon's own acts are the service's. Those of a person without an account on the host
+    /// carry their name alone, and it is for the host to say whether it knows them.
+    pub fn acting_for(&self, principal: &Principal) -> Result<Self> {
+        let (name, uid) = match principal {
+            Principal::System => return Ok(self.clone()),
+            Principal::User { name, uid } => (name, Some(*uid)),
+            Principal::Account { name } | Principal::Token { name, .. } => (name, None),
+            Principal::Anonymous => {
+                let message = "nothing is changed for somebody who cannot be known";
+                return Err(HypervisorError::new(HypervisorErrorKind::Denied, message));
+            }
+        };
+        let name = name.clone();
+        Ok(Self {
+            host: self.host.on_behalf_of(&Behalf { name, uid }).into(),
+            free: Arc::clone(&self.free),
+        })
     }
 
     /// Makes a call on a thread that may block. It goes on even if nobody waits for it any more.

@@ -254,6 +254,8 @@ impl Context {
         Ok(left)
     }
 
+    /// Undoing is the daemon's own act: it must not fail because a person may do one thing and not
+    /// its opposite.
     async fn undo_on_host(&self, undo: &Undo) -> Result<(), HypervisorError> {
         let port = &self.engine.0.port;
         let outcome = match undo.clone() {

@@ -79,11 +79,9 @@ async fn console(
         .record(Action::VmConsole, &resource, decision)
         .await?;
     let (id, takeover) = (vm.row.id, query.takeover);
-    let opened = caller
-        .api
-        .app()
-        .port
-        .call("console", move |host| host.console(id, takeover));
+    let port = caller.api.app().port.acting_for(caller.principal());
+    let opened = port.map_err(Problem::from)?;
+    let opened = opened.call("console", move |host| host.console(id, takeover));
     let opened = opened.await.map_err(|error| {
         let (kind, detail) = match error.kind {
             HypervisorErrorKind::Busy => (ProblemKind::ConsoleInUse, error.message),

@@ -104,7 +104,14 @@ async fn asked(
         .await?;
     match outcome {
         Ok(()) => Ok(Answer::Done),
-        Err(error) if error.kind == HypervisorErrorKind::Unavailable => Err(error.into()),
+        Err(error)
+            if matches!(
+                error.kind,
+                HypervisorErrorKind::Unavailable | HypervisorErrorKind::Denied
+            ) =>
+        {
+            Err(error.into())
+        }
         Err(error) => {
             tracing::info!(%vm, %error, "the guest of {vm} can't be asked this way");
             Ok(Answer::Nothing)

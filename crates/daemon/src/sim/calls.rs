@@ -5,14 +5,18 @@ use std::{
     fs::File,
     io::{Read, Write},
     os::{fd::OwnedFd, unix::net::UnixStream},
-    sync::mpsc::{Receiver, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, sync_channel},
+    },
 };
 
 use hv_model::{
     host::{Acceleration, Host},
     hypervisor::{
-        Definition, Fact, Guest, GuestRequest, Hypervisor, HypervisorError, HypervisorErrorKind,
-        LiveChange, NewVolume, Takeover, VmDetails, VmFacts, VmStats, VolumeContent,
+        Behalf, Definition, Fact, Guest, GuestRequest, Hypervisor, HypervisorError,
+        HypervisorErrorKind, LiveChange, NewVolume, Takeover, VmDetails, VmFacts, VmStats,
+        VolumeContent,
     },
     id::VmId,
     image::ImageFacts,
@@ -45,7 +49,7 @@ impl SimulatedHost {
             return Err(dead());
         }
         let mut state = self.state();
-        state.faults.check(call)?;
+        state.faults.check(call, self.behalf.as_ref())?;
         read(&mut state)
     }
 
@@ -60,7 +64,7 @@ impl SimulatedHost {
             return Err(dead());
         }
         let mut state = self.state();
-        state.faults.check(call)?;
+        state.faults.check(call, self.behalf.as_ref())?;
         let outcome = change(&mut state)?;
         if self.death.passes() {
             Ok(outcome)
@@ -71,6 +75,14 @@ impl SimulatedHost {
 }
 
 impl Hypervisor for SimulatedHost {
+    fn on_behalf_of(&self, person: &Behalf) -> Box<dyn Hypervisor> {
+        Box::new(Self {
+            state: Arc::clone(&self.state),
+            death: Arc::clone(&self.death),
+            behalf: Some(person.clone()),
+        })
+    }
+
     fn host(&self) -> Result<Host> {
         self.look("host", |state| {
             let used: u64 = state

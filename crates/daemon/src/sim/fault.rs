@@ -2,7 +2,8 @@
 //! What goes wrong on a simulated host.
 
 use hv_model::{
-    hypervisor::{HypervisorError, HypervisorErrorKind},
+    hypervisor::{Behalf, HypervisorError, HypervisorErrorKind},
+    name::UserName,
     size::Size,
 };
 
@@ -17,16 +18,26 @@ pub struct Faults {
     pub facts_to_lose: u32,
     /// A call of this name fails, once, in this way.
     pub next_failure: Option<(&'static str, HypervisorErrorKind)>,
+    /// For whom the host does nothing, as one of profile `strict` whose rules don't know them.
+    pub denied: Vec<UserName>,
 }
 
 impl Faults {
-    /// Whether a call can be made now.
-    pub(super) fn check(&mut self, call: &'static str) -> Result<(), HypervisorError> {
+    /// Whether a call can be made now, for this person.
+    pub(super) fn check(
+        &mut self,
+        call: &'static str,
+        person: Option<&Behalf>,
+    ) -> Result<(), HypervisorError> {
         if let Some(why) = &self.lost {
             return Err(HypervisorError::new(
                 HypervisorErrorKind::Unavailable,
                 why.clone(),
             ));
+        }
+        if let Some(person) = person.filter(|person| self.denied.contains(&person.name)) {
+            let message = format!("libvirt does not let {} do that", person.name);
+            return Err(HypervisorError::new(HypervisorErrorKind::Denied, message));
         }
         match self.next_failure.take_if(|(name, _)| *name == call) {
             Some((_, kind)) => Err(HypervisorError::new(

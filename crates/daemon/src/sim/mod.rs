@@ -24,7 +24,7 @@ use std::{
 };
 
 use hv_model::{
-    hypervisor::{ForeignVm, HypervisorError},
+    hypervisor::{Behalf, ForeignVm, HypervisorError},
     id::VmId,
     size::Size,
     storage::{Volume, VolumeRef},
@@ -39,8 +39,9 @@ type Result<T> = std::result::Result<T, HypervisorError>;
 
 /// A host that exists in memory only.
 pub struct SimulatedHost {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     death: Arc<Death>,
+    behalf: Option<Behalf>,
 }
 
 impl SimulatedHost {
@@ -48,8 +49,9 @@ impl SimulatedHost {
     /// decides how long its guests take for what they do.
     pub fn new(seed: u64) -> Self {
         Self {
-            state: Mutex::new(State::new(seed)),
+            state: Arc::new(Mutex::new(State::new(seed))),
             death: Arc::default(),
+            behalf: None,
         }
     }
 

@@ -13,6 +13,7 @@ mod connection;
 mod daemon;
 mod domain;
 mod event;
+mod identity;
 mod leak;
 mod network;
 mod qemu;

@@ -11,8 +11,8 @@ use std::{
 
 use hv_model::{
     hypervisor::{
-        AgentLink, Definition, Fact, GuestRequest, Hypervisor, HypervisorErrorKind, LiveChange,
-        Takeover,
+        AgentLink, Behalf, Definition, Fact, GuestRequest, Hypervisor, HypervisorErrorKind,
+        LiveChange, Takeover,
     },
     size::Size,
     storage::{VolumeFormat, VolumeRef},
@@ -56,6 +56,30 @@ fn calls_arrive_with_their_arguments_and_answers_come_back() {
         serde_json::from_str::<Definition>(&asked[5]).unwrap(),
         definition
     );
+}
+
+#[test]
+fn a_call_says_whom_it_is_made_for_and_one_of_the_service_says_nobody() {
+    let served = Served::new();
+    let ada = Behalf {
+        name: "ada".parse().unwrap(),
+        uid: Some(1000),
+    };
+    let for_ada = served.client.on_behalf_of(&ada);
+    for_ada.shut_down(id(3), GuestRequest::Acpi).unwrap();
+    served.client.host().unwrap();
+    let bob = Behalf {
+        name: "bob".parse().unwrap(),
+        uid: None,
+    };
+    for_ada.on_behalf_of(&bob).host().unwrap();
+    let asked = served.fake.asked();
+    assert!(
+        asked[0].ends_with("3 Acpi for ada Some(1000)"),
+        "{}",
+        asked[0]
+    );
+    assert_eq!(asked[1..], ["host", "host for bob None"]);
 }
 
 #[test]

@@ -16,8 +16,8 @@ use std::{
 use hv_model::{
     host::{Acceleration, Host},
     hypervisor::{
-        Definition, Fact, Guest, GuestRequest, Hypervisor, HypervisorError, HypervisorErrorKind,
-        LiveChange, NewVolume, Result, Takeover, VmDetails, VmFacts, VmStats,
+        Behalf, Definition, Fact, Guest, GuestRequest, Hypervisor, HypervisorError,
+        HypervisorErrorKind, LiveChange, NewVolume, Result, Takeover, VmDetails, VmFacts, VmStats,
     },
     id::VmId,
     image::ImageFacts,
@@ -31,14 +31,16 @@ use hv_port::{Client, Server, SocketOwner, Stop};
 use uuid::Uuid;
 
 /// A host in memory.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Fake {
     /// Each call that was carried out.
-    pub(crate) calls: Mutex<Vec<String>>,
+    pub(crate) calls: Arc<Mutex<Vec<String>>>,
     /// Where facts go.
-    pub(crate) facts: Mutex<Option<SyncSender<Fact>>>,
+    pub(crate) facts: Arc<Mutex<Option<SyncSender<Fact>>>>,
     /// While it is shut, `host` does not answer.
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
+    /// Whom it is asked for.
+    behalf: Option<Behalf>,
 }
 
 /// Something that calls wait at.
@@ -73,7 +75,11 @@ impl Fake {
     }
 
     fn note(&self, call: impl Into<String>) -> Result<()> {
-        self.calls.lock().unwrap().push(call.into());
+        let mut call = call.into();
+        if let Some(person) = &self.behalf {
+            call += &format!(" for {} {:?}", person.name, person.uid);
+        }
+        self.calls.lock().unwrap().push(call);
         Ok(())
     }
 }
@@ -84,6 +90,13 @@ pub(crate) fn id(number: u128) -> VmId {
 }
 
 impl Hypervisor for Fake {
+    fn on_behalf_of(&self, person: &Behalf) -> Box<dyn Hypervisor> {
+        let behalf = Some(person.clone());
+        Box::new(Self {
+            behalf,
+            ..self.clone()
+        })
+    }
     fn host(&self) -> Result<Host> {
         self.note("host")?;
         self.gate.pass();

@@ -10,7 +10,7 @@ use hv_model::hypervisor::{Hypervisor, HypervisorErrorKind, Result};
 
 use crate::fake::Served;
 
-const GREETING: &[u8] = b"HV-PORT\n\0\0\0\x01";
+const GREETING: &[u8] = b"HV-PORT\n\0\0\0\x02";
 
 /// Says these bytes and nothing more, and returns the server's last words.
 fn last_words(served: &Served, bytes: &[u8]) -> String {
@@ -42,21 +42,45 @@ fn frame(payload: &[u8]) -> Vec<u8> {
 fn rule_breakers_are_told_why_and_others_go_on() {
     let served = Served::new();
     served.client.host().unwrap();
-    let deep = format!("{{\"call\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    let deep = format!(
+        "{{\"call\":{{\"method\":{}1{}}}}}",
+        "[".repeat(10_000),
+        "]".repeat(10_000)
+    );
     for (bytes, words) in [
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "does not speak"),
-        (b"HV-PORT\n\0\0\0\x02".to_vec(), "version 2"),
+        (b"HV-PORT\n\0\0\0\x01".to_vec(), "version 1"),
         (
             [GREETING, &0x0010_0001_u32.to_be_bytes()].concat(),
             "1048577 bytes",
         ),
         ([GREETING, &[0; 4]].concat(), "0 bytes"),
         (frame(b"{nonsense"), "can't be understood"),
-        (frame(br#"{"call":{"format_disk":{}}}"#), "unknown variant"),
-        (frame(br#"{"call":{"host":{"extra":1}}}"#), "unknown field"),
         (
-            frame(br#"{"call":{"rename":{"vm":"x","name":"../x"}}}"#),
+            frame(br#"{"call":{"method":{"format_disk":{}}}}"#),
+            "unknown variant",
+        ),
+        (
+            frame(br#"{"call":{"method":{"host":{"extra":1}}}}"#),
+            "unknown field",
+        ),
+        (
+            frame(br#"{"call":{"method":{"rename":{"vm":"x","name":"../x"}}}}"#),
             "can't be understood",
+        ),
+        // What earlier versions sent.
+        (frame(br#"{"call":{"host":{}}}"#), "unknown field"),
+        (
+            frame(br#"{"call":{"behalf":{"name":"../root"},"method":{"host":{}}}}"#),
+            "not a user name",
+        ),
+        (
+            frame(br#"{"call":{"behalf":{"name":"ada","uid":-1},"method":{"host":{}}}}"#),
+            "invalid value",
+        ),
+        (
+            frame(br#"{"call":{"behalf":{"name":"ada","gid":0},"method":{"host":{}}}}"#),
+            "unknown field",
         ),
         (frame(deep.as_bytes()), "can't be understood"),
         (frame(b"\xff\xfe"), "can't be understood"),
@@ -71,7 +95,7 @@ fn rule_breakers_are_told_why_and_others_go_on() {
 #[test]
 fn an_upload_without_its_descriptor_is_refused_and_the_connection_goes_on() {
     let served = Served::new();
-    let call = br#"{"call":{"upload_image":{"volume":{"pool":"images","name":"a"},"format":"raw","length":1,"source":null}}}"#;
+    let call = br#"{"call":{"method":{"upload_image":{"volume":{"pool":"images","name":"a"},"format":"raw","length":1,"source":null}}}}"#;
     let said = last_words(&served, &frame(call));
     assert!(said.contains("descriptor"), "{said}");
 }

@@ -308,3 +308,31 @@ async fn operations_are_listed_the_latest_first_page_by_page() {
     assert_eq!(second.items[0].target.name, "demo");
     assert_eq!(second.next_page, None);
 }
+
+#[tokio::test]
+async fn what_the_host_does_not_let_a_person_do_is_denied_and_the_daemon_goes_on_by_itself() {
+    let world = World::new().await.with_running_web().await;
+    let id = world.id("web");
+    let ada = "ada".parse().unwrap();
+    world.host.set_faults(|faults| faults.denied.push(ada));
+
+    // At once, and not after waiting for a guest that was never asked.
+    let ask = AskGuest {
+        timeout_seconds: 20,
+    };
+    for request in [JobRequest::VmShutDown(id, ask), JobRequest::VmReset(id)] {
+        let problem = world.failed(request).await;
+        assert_eq!(problem.kind, ProblemKind::Denied, "{problem:?}");
+        assert!(problem.detail.contains("does not let ada"), "{problem:?}");
+    }
+    let clone = world.failed(create("db", ThenStart::Nothing)).await;
+    assert_eq!(clone.kind, ProblemKind::Denied);
+
+    // A restart after a crash is the daemon's own act.
+    world.host.crash(id).unwrap();
+    let state =
+        |state| move |known: &hvd::store::Snapshot| known.vm_by_id(id).unwrap().row.state == state;
+    world.until(state(VmState::Crashed)).await;
+    world.pass(1);
+    world.until(state(VmState::Running)).await;
+}
