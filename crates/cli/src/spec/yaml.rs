@@ -199,21 +199,21 @@ mod tests {
             "description": "Front: the shop's", "nics": [],
         });
         insta::assert_snapshot!(write(&spec).unwrap(), @r#"
-        agent: "on"
-        description: "Front: the shop's"
-        disks:
-          - image: debian
-            limits:
-              iops: 500
-            size: 10 GiB
-          - {}
-        memory:
-          size: 2 GiB
         name: web
-        nics: []
         tags:
           - prod
           - "2024"
+        memory:
+          size: 2 GiB
+        agent: "on"
+        disks:
+          - image: debian
+            size: 10 GiB
+            limits:
+              iops: 500
+          - {}
+        description: "Front: the shop's"
+        nics: []
         "#);
     }
 

@@ -141,8 +141,11 @@ fn remedies(principal: &Principal, action: Action, resource: &Resource<'_>) -> V
         }
         _ => String::new(),
     };
-    roles_for(action)
-        .take(2)
+    let mut roles: Vec<_> = roles_for(action).collect();
+    // Who may everything is the last resort.
+    roles.truncate(roles.len().saturating_sub(1).clamp(1, 2));
+    roles
+        .into_iter()
         .map(|role| format!("hv access grant {role} user:{person}{on}"))
         .collect()
 }

@@ -111,7 +111,6 @@ impl Caller {
         );
         Ok(Problem::new(ProblemKind::ApprovalNeeded, detail)
             .with_try(format!("hv approve show {id}"))
-            .with_try(format!("hv --approval {id} …"))
             .into())
     }
 

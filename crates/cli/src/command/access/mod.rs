@@ -42,7 +42,7 @@ pub(crate) enum AccessCommand {
     /// Have the owner's own policies read again.
     #[command(after_help = examples!(
         "hv access reload" => "after a file in the policies' folder changed",
-        "hv access reload && hv" => "and see whether all is well",
+        "hv access reload --json" => "the same for a program",
     ))]
     Reload,
     /// Print the words that policies can use: Cedar's schema.

@@ -40,13 +40,13 @@ impl Daemon {
 #[tokio::test]
 async fn each_sees_their_part_of_every_list() {
     let daemon = office().await;
-    daemon.vm_of("bob", "his", &[]).await;
+    daemon.vm_of("bob", "attic", &[]).await;
     daemon.vm_of("ada", "bench", &["lab"]).await;
     daemon.vm_of("ada", "secret", &[]).await;
-    assert_eq!(daemon.names("ada").await, ["bench", "his", "secret"]);
-    assert_eq!(daemon.names("bob").await, ["his"]);
+    assert_eq!(daemon.names("ada").await, ["attic", "bench", "secret"]);
+    assert_eq!(daemon.names("bob").await, ["attic"]);
     assert_eq!(daemon.names("eve").await, ["bench"]);
-    assert_eq!(daemon.names("oscar").await, ["bench", "his", "secret"]);
+    assert_eq!(daemon.names("oscar").await, ["attic", "bench", "secret"]);
     assert_eq!(daemon.names("mallory").await, [""; 0]);
     for path in [
         "/v1/operations?limit=1000",
@@ -57,7 +57,7 @@ async fn each_sees_their_part_of_every_list() {
         assert_eq!(told.status, StatusCode::OK, "{path}");
         let told = told.told();
         assert!(
-            !told.contains("secret") && !told.contains("his"),
+            !told.contains("secret") && !told.contains("attic"),
             "{path}: {told}"
         );
     }
@@ -69,7 +69,7 @@ async fn each_sees_their_part_of_every_list() {
         .ask_as(named("bob"), "GET", "/v1/operations", None)
         .await;
     assert!(
-        own.told().contains("his"),
+        own.told().contains("attic"),
         "what he asked for is his to see"
     );
 }
@@ -122,10 +122,15 @@ async fn who_may_see_and_not_do_is_told_why_and_it_is_recorded() {
 #[tokio::test]
 async fn nobody_gives_a_vm_away_or_takes_one_by_its_tags() {
     let daemon = office().await;
-    daemon.vm_of("bob", "his", &[]).await;
+    daemon.vm_of("bob", "attic", &[]).await;
     for change in [json!({ "owner": "eve" }), json!({ "add_tags": ["lab"] })] {
         let refused = daemon
-            .ask_as(named("bob"), "PATCH", "/v1/vms/his?wait=60s", Some(change))
+            .ask_as(
+                named("bob"),
+                "PATCH",
+                "/v1/vms/attic?wait=60s",
+                Some(change),
+            )
             .await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.told());
     }
@@ -133,7 +138,7 @@ async fn nobody_gives_a_vm_away_or_takes_one_by_its_tags() {
         .ask_as(
             named("bob"),
             "PATCH",
-            "/v1/vms/his?wait=60s",
+            "/v1/vms/attic?wait=60s",
             Some(json!({ "cpus": 2 })),
         )
         .await;
@@ -277,7 +282,7 @@ async fn a_bad_policy_leaves_the_old_ones_in_force_and_health_says_so() {
         "{}",
         refused.told()
     );
-    daemon.vm_of("bob", "his", &[]).await;
+    daemon.vm_of("bob", "attic", &[]).await;
     let health = daemon.get("/v1/health").await.told();
     assert!(
         health.contains("A policy is at fault: house.cedar"),
@@ -290,7 +295,7 @@ async fn a_bad_policy_leaves_the_old_ones_in_force_and_health_says_so() {
         .ask_as(root(), "POST", "/v1/access/reload", None)
         .await;
     assert_eq!(taken.status, StatusCode::NO_CONTENT, "{}", taken.told());
-    let denied = daemon.get("/v1/vms/his/console").await;
+    let denied = daemon.get("/v1/vms/attic/console").await;
     assert!(
         denied.told().contains("house:no-console"),
         "{}",

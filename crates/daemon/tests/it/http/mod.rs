@@ -87,19 +87,10 @@ fn config(folder: &Path) -> Config {
         access: AccessConfig {
             profile: Profile::Production,
             policies: folder.join("policies"),
-            grants: vec![
-                grant("admins", "user:ada", Role::Admin, "everything"),
-                grant("tester", &tester(), Role::Admin, "everything"),
-            ],
+            grants: vec![grant("admins", "user:ada", Role::Admin, "everything")],
         },
         ..Config::default()
     }
-}
-
-/// Whoever runs the tests, for those that go through a socket.
-fn tester() -> String {
-    let name = uzers::get_current_username().unwrap();
-    format!("user:{}", name.to_string_lossy())
 }
 
 fn grant(name: &str, to: &str, role: Role, on: &str) -> Grant {
@@ -248,7 +239,13 @@ impl Answer {
                 writeln!(told, "{name}: {}", steady_text(value.to_str().unwrap())).unwrap();
             }
         }
-        if !self.body.is_empty() {
+        let is_text = self
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.to_str().unwrap().starts_with("text/plain"));
+        if is_text {
+            write!(told, "\n{}", String::from_utf8_lossy(&self.body)).unwrap();
+        } else if !self.body.is_empty() {
             let body = serde_json::to_string_pretty(&steady(self.json())).unwrap();
             write!(told, "\n{body}").unwrap();
         }
