@@ -73,7 +73,8 @@ impl Daemons {
         write(
             "hvd.toml",
             format!(
-                "state_dir = \"{at}/state\"\nsocket = \"{at}/hvd.sock\"\nbroker_socket = \"{at}/broker.sock\"\n"
+                "state_dir = \"{at}/state\"\nsocket = \"{at}/hvd.sock\"\nbroker_socket = \"{at}/broker.sock\"\n\
+                 [audit]\nsyslog = \"none\"\n"
             ),
         );
         let mut daemons = Self {

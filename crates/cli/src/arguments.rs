@@ -92,10 +92,10 @@ pub(crate) enum Command {
         "hv host show --json" => "the same for a program",
     ))]
     Host(HostCommand),
-    /// Look at who did what.
+    /// Look at who did what, and verify that nothing of it was changed.
     #[command(subcommand, after_help = examples!(
         "hv audit list" => "the newest entries",
-        "hv audit list --limit 500 --json" => "more of them, for a program",
+        "hv audit verify" => "whether the log is whole",
     ))]
     Audit(AuditCommand),
     /// Print the format of spec files.

@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+mod audit;
 mod call;
 mod connection;
 mod error;
@@ -34,6 +35,7 @@ mod sse;
 mod vm;
 
 pub use self::{
+    audit::AuditExport,
     connection::{Client, Staleness},
     error::ClientError,
     follow::{Events, Updates},

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hv_model::hypervisor::Hypervisor;
 
 use crate::{
+    audit::Auditor,
     clock::{Clock, Ids},
     config::Config,
     engine::{Engine, Port},
@@ -24,6 +25,8 @@ pub struct App {
     pub inventory: Inventory,
     /// The host, for what is no change: consoles.
     pub port: Port,
+    /// What keeps the audit log.
+    pub audit: Auditor,
     /// What tells the time.
     pub clock: Clock,
     /// The configuration.
@@ -73,6 +76,12 @@ impl App {
             store_options,
         } = parts;
         let store = Store::open_with(&config.state_dir, clock.clone(), ids.clone(), store_options)?;
+        let audit = Auditor::new(
+            &config.state_dir,
+            config.audit.clone(),
+            store.clone(),
+            clock.clone(),
+        )?;
         let config = Arc::new(config);
         let inventory = store.inventory().clone();
         let port = Port::new(host);
@@ -96,9 +105,11 @@ impl App {
             engine,
             inventory,
             port,
+            audit,
             clock,
             config,
         };
+        app.audit.run();
         observer.run();
         app.engine.run();
         Ok(app)

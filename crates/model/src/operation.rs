@@ -11,7 +11,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{access::Principal, id::OperationId, problem::Problem};
+use crate::{
+    access::{Action, Principal},
+    id::OperationId,
+    problem::Problem,
+};
 
 /// An operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -174,6 +178,11 @@ macro_rules! kinds {
             /// The kind in words: `start web`.
             pub const fn words(self) -> &'static str {
                 match self {$(Self::$variant => $words),*}
+            }
+
+            /// What whoever asks for it must be allowed to do.
+            pub const fn action(self) -> Action {
+                match self {$(Self::$variant => Action::$variant),*}
             }
         }
     };

@@ -35,7 +35,7 @@ use std::{
 };
 
 use hv_model::{
-    access::{Action, Decision, Principal},
+    access::{Action, Decision, Origin, Principal},
     id::OperationId,
     operation::{Operation, OperationState},
     problem::{Problem, ProblemKind},
@@ -92,6 +92,8 @@ pub struct SubmitOptions {
     pub expected_generation: Option<u64>,
     /// Why the caller may do it, for the record.
     pub decision: Decision,
+    /// Where the caller asks from, for the record.
+    pub from: Option<Origin>,
 }
 
 impl Engine {
@@ -167,6 +169,7 @@ impl Engine {
     pub async fn cancel(
         &self,
         principal: &Principal,
+        from: Option<Origin>,
         id: OperationId,
         decision: Decision,
     ) -> Result<Operation, Problem> {
@@ -175,7 +178,7 @@ impl Engine {
             .0
             .store
             .write("operation.cancel", move |tx| {
-                cancel(tx, &actor, id, &decision)
+                cancel(tx, &actor, from, id, &decision)
             })
             .await?;
         self.queue().cancel(id);
@@ -236,6 +239,7 @@ impl Engine {
             idempotency_key: None,
             expected_generation: None,
             decision,
+            from: None,
         };
         self.submit(&Principal::System, request, options).await
     }
@@ -308,6 +312,7 @@ fn submit(
     let on = format!("{}/{}", operation.target.kind, operation.target.name);
     tx.append_audit(
         &operation.actor,
+        options.from,
         request.action(),
         &on,
         &options.decision,
@@ -324,6 +329,7 @@ fn submit(
 fn cancel(
     tx: &WriteTransaction<'_>,
     actor: &Principal,
+    from: Option<Origin>,
     id: OperationId,
     decision: &Decision,
 ) -> Result<OperationRow, StoreError> {
@@ -334,7 +340,8 @@ fn cancel(
         return Err(Problem::new(ProblemKind::NotCancellable, detail).into());
     }
     let on = format!("operation/{id}");
-    tx.append_audit(actor, Action::OperationCancel, &on, decision, Some(id))?;
+    let action = Action::OperationCancel;
+    tx.append_audit(actor, from, action, &on, decision, Some(id))?;
     row.cancelling = true;
     tx.put_operation(&row)?;
     Ok(row)

@@ -102,25 +102,7 @@ impl JobRequest {
 
     /// What whoever asks must be allowed to do.
     pub const fn action(&self) -> Action {
-        match self {
-            Self::VmCreate(_) => Action::VmCreate,
-            Self::VmStart(_) => Action::VmStart,
-            Self::VmShutDown(..) => Action::VmShutDown,
-            Self::VmForceOff(_) => Action::VmForceOff,
-            Self::VmReboot(..) => Action::VmReboot,
-            Self::VmReset(_) => Action::VmReset,
-            Self::VmPause(_) => Action::VmPause,
-            Self::VmResume(_) => Action::VmResume,
-            Self::VmSave(_) => Action::VmSave,
-            Self::VmRename(..) => Action::VmRename,
-            Self::VmChange(..) => Action::VmChange,
-            Self::VmDelete(..) => Action::VmDelete,
-            Self::VmUndelete(_) => Action::VmUndelete,
-            Self::VmPurge(_) => Action::VmPurge,
-            Self::VmAdopt(_) => Action::VmAdopt,
-            Self::ImageAdd(..) => Action::ImageAdd,
-            Self::ImageDelete(_) => Action::ImageDelete,
-        }
+        self.kind().action()
     }
 
     /// The VM that it works on; `None`, where it makes one or is about an image.

@@ -8,7 +8,7 @@ use std::sync::{
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use hv_model::{
-    access::{Action, Decision, Principal},
+    access::{Action, Decision, Origin, Principal},
     problem::{Problem, ProblemKind},
 };
 
@@ -25,6 +25,8 @@ pub struct Peer {
     pub principal: Principal,
     /// Which way it came.
     pub transport: Transport,
+    /// Where it came from, as the kernel says.
+    pub origin: Option<Origin>,
     /// Whether it may leave what is sent to it unread for as long as it likes.
     patience: Arc<AtomicBool>,
 }
@@ -44,8 +46,16 @@ impl Peer {
         Self {
             principal,
             transport,
+            origin: None,
             patience: Arc::default(),
         }
+    }
+
+    /// The same, where it is known from where it came.
+    #[must_use]
+    pub const fn from(mut self, origin: Origin) -> Self {
+        self.origin = Some(origin);
+        self
     }
 
     /// Lets it leave what is sent unread, as whoever stops a terminal's output does.
@@ -97,14 +107,9 @@ impl Caller {
         matches!(self.decide(action, resource), Decision::Allow { .. })
     }
 
-    /// Refuses a look at a list or log that they may not see.
-    pub(super) fn must_see(&self, action: Action, resource: &Resource<'_>) -> Answer<()> {
-        match self.decide(action, resource) {
-            Decision::Allow { .. } => Ok(()),
-            Decision::Deny { policy } | Decision::Ask { policy, .. } => {
-                Err(self.denied(action, resource, &policy))
-            }
-        }
+    /// Refuses a look at a list or log that they may not see; the denial is recorded.
+    pub(super) async fn must_see(&self, action: Action, resource: &Resource<'_>) -> Answer<()> {
+        self.must_may(action, resource).await.map(drop)
     }
 
     /// The decision that allows a change, for the audit log; a denial is written there at once.
@@ -132,13 +137,14 @@ impl Caller {
     pub(super) async fn record(
         &self,
         action: Action,
-        resource: &Resource<'_>,
+        target: &impl ToString,
         decision: Decision,
     ) -> Answer<()> {
-        let (principal, target) = (self.principal().clone(), resource.to_string());
+        let (principal, target) = (self.principal().clone(), target.to_string());
+        let from = self.peer.origin;
         let write = move |write: &crate::store::WriteTransaction<'_>| {
             write
-                .append_audit(&principal, action, &target, &decision, None)
+                .append_audit(&principal, from, action, &target, &decision, None)
                 .map(drop)
         };
         Ok(self

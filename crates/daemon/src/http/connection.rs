@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hv_model::{access::Principal, name::UserName};
+use hv_model::{
+    access::{Origin, Principal},
+    name::UserName,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::UnixStream,
@@ -24,6 +27,15 @@ use tokio::{
 const UNREAD: Duration = Duration::from_secs(30);
 /// How long a user's name is remembered.
 const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// Where a unix connection comes from, as the kernel says.
+pub(super) fn origin(stream: &UnixStream) -> io::Result<Origin> {
+    let credentials = stream.peer_cred()?;
+    Ok(Origin::Unix {
+        uid: credentials.uid(),
+        pid: credentials.pid().and_then(|pid| u32::try_from(pid).ok()),
+    })
+}
 
 /// Finds out who opened a unix connection.
 #[derive(Debug, Default)]

@@ -61,7 +61,9 @@ struct EventQuery {
         (String = "text/event-stream"),
     ))))]
 async fn list(caller: Caller, Query(query): Query<EventQuery>, headers: HeaderMap) -> Answer {
-    caller.must_see(Action::EventView, &Resource::Events)?;
+    caller
+        .must_see(Action::EventView, &Resource::Events)
+        .await?;
     let filter = EventFilter {
         about: query.vm.map(|vm| vm_id(&caller, vm)).transpose()?,
     };

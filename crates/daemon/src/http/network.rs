@@ -24,7 +24,9 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[utoipa::path(get, path = "/v1/networks", tag = "host",
     responses((status = 200, body = Page<Network>)))]
 async fn list(caller: Caller, _: Query<NoParameters>, headers: HeaderMap) -> Answer {
-    caller.must_see(Action::NetworkView, &Resource::Networks)?;
+    caller
+        .must_see(Action::NetworkView, &Resource::Networks)
+        .await?;
     let networks = caller.api.app().inventory.snapshot().networks.to_vec();
     Ok(Written::new(networks)?.answer(&headers))
 }

@@ -61,6 +61,7 @@ impl Change {
             idempotency_key: self.precondition.idempotency_key,
             expected_generation: self.precondition.generation,
             decision: self.decision,
+            from: self.caller.peer.origin,
         };
         let engine = &self.caller.api.app().engine;
         Ok(engine
@@ -118,7 +119,9 @@ struct OperationQuery {
 #[utoipa::path(get, path = "/v1/operations", tag = "operations", params(OperationQuery),
     responses((status = 200, body = Page<Operation>)))]
 async fn list(caller: Caller, Query(query): Query<OperationQuery>) -> Answer {
-    caller.must_see(Action::OperationView, &Resource::Operations)?;
+    caller
+        .must_see(Action::OperationView, &Resource::Operations)
+        .await?;
     let filter = OperationFilter {
         states: query.state.into_iter().collect(),
         target: query.vm.map(|vm| vm_id(&caller, vm)).transpose()?,
@@ -229,7 +232,12 @@ async fn cancel(caller: Caller, key: Key, Query(query): Query<ChangeQuery>) -> A
     let decision = caller.must_may(Action::OperationCancel, &resource).await?;
     let engine = &caller.api.app().engine;
     let operation = engine
-        .cancel(caller.principal(), operation.id, decision)
+        .cancel(
+            caller.principal(),
+            caller.peer.origin,
+            operation.id,
+            decision,
+        )
         .await?;
     accepted(&caller.api, operation, query.wait).await
 }

@@ -24,7 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[utoipa::path(get, path = "/v1/pools", tag = "host",
     responses((status = 200, body = Page<Pool>)))]
 async fn list(caller: Caller, _: Query<NoParameters>, headers: HeaderMap) -> Answer {
-    caller.must_see(Action::PoolView, &Resource::Pools)?;
+    caller.must_see(Action::PoolView, &Resource::Pools).await?;
     let pools = caller.api.app().inventory.snapshot().pools.to_vec();
     Ok(Written::new(pools)?.answer(&headers))
 }

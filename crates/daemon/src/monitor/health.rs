@@ -13,9 +13,10 @@ use hv_model::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{host_checks, space_checks, vm_checks};
+use super::{audit_checks, host_checks, space_checks, vm_checks};
 use crate::{
     app::App,
+    audit::AuditState,
     store::{OperationFilter, Result, Snapshot},
 };
 
@@ -33,6 +34,8 @@ pub(super) struct Facts {
     pub(super) went_wrong: Vec<Operation>,
     /// The disk that holds the state; `None`, if it can't be looked at.
     pub(super) state_disk: Option<Space>,
+    /// What is known of the audit log.
+    pub(super) audit: AuditState,
 }
 
 /// How much space there is.
@@ -64,11 +67,13 @@ pub async fn health(app: &App) -> Result<Health> {
         now,
         went_wrong,
         state_disk,
+        audit: app.audit.state(),
     }))
 }
 
 fn judge(facts: &Facts) -> Health {
     let mut checks = host_checks::all(facts);
+    checks.extend(audit_checks::all(facts));
     checks.extend(space_checks::all(facts));
     checks.extend(vm_checks::all(facts));
     // Checks of the same status keep their order.
@@ -175,6 +180,7 @@ pub(super) mod tests {
             now,
             went_wrong: Vec::new(),
             state_disk: Some(space),
+            audit: AuditState::default(),
         }
     }
 

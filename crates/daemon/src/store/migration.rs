@@ -9,7 +9,10 @@ use rusqlite::{Connection, ErrorCode};
 use super::{Result, StoreError};
 
 /// Every migration, in order. One that was released is never edited.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_start.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_start.sql"),
+    include_str!("migrations/0002_audit_chain.sql"),
+];
 
 /// Checks a database, and brings it up to date.
 pub(super) fn prepare(connection: &mut Connection, path: &Path, now: Timestamp) -> Result<()> {

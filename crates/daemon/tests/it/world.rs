@@ -16,7 +16,7 @@ use hv_model::{
 use hvd::{
     App, Parts,
     clock::{Clock, Ids},
-    config::Config,
+    config::{AuditConfig, Config, SyslogSocket},
     engine::{AddImage, JobRequest, SubmitOptions, Upload},
     sim::SimulatedHost,
     store::{EventFilter, Snapshot, StoreError, StoreOptions, VmRecord},
@@ -153,6 +153,7 @@ impl World {
             decision: Decision::Allow {
                 policy: "test".to_owned(),
             },
+            from: None,
         };
         self.app.engine.submit(&ada(), request, options).await
     }
@@ -259,6 +260,10 @@ fn start(
 ) -> Result<App, StoreError> {
     let config = Config {
         state_dir: folder.path().to_owned(),
+        audit: AuditConfig {
+            syslog: SyslogSocket::None,
+            ..AuditConfig::default()
+        },
         ..Config::default()
     };
     let host = Arc::clone(host);

@@ -9,6 +9,7 @@
 mod action;
 mod decision;
 mod grant;
+mod origin;
 mod principal;
 mod role;
 
@@ -16,6 +17,7 @@ pub use self::{
     action::Action,
     decision::{Decision, Need},
     grant::{Grant, GrantSource, Grantee, Profile, Scope},
+    origin::Origin,
     principal::Principal,
     role::Role,
 };

@@ -25,8 +25,10 @@ async fn every_check_is_answered() {
     let mut health = daemon.get("/v1/health").await;
     let mut told = health.json();
     for check in told["checks"].as_array_mut().unwrap() {
-        if check["id"] == "daemon.space" {
-            check["observed"] = json!("[space]");
+        match check["id"].as_str().unwrap() {
+            "daemon.space" => check["observed"] = json!("[space]"),
+            "audit.chain" => check["observed"] = json!("[whole, or being verified]"),
+            _ => {}
         }
     }
     health.body = told.to_string().into_bytes();

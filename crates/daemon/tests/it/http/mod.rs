@@ -25,7 +25,7 @@ use hv_model::access::Principal;
 use hvd::{
     App, Parts,
     clock::{Clock, Ids},
-    config::Config,
+    config::{AuditConfig, Config, SyslogSocket},
     http::{Api, Ending, Peer, Transport, router},
     sim::SimulatedHost,
 };
@@ -67,6 +67,10 @@ fn config(folder: &Path) -> Config {
     Config {
         state_dir: folder.to_owned(),
         socket: folder.join("hvd.sock"),
+        audit: AuditConfig {
+            syslog: SyslogSocket::None,
+            ..AuditConfig::default()
+        },
         ..Config::default()
     }
 }
@@ -121,6 +125,12 @@ impl Daemon {
 
     async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, None).await
+    }
+
+    /// The newest entries of the audit log.
+    async fn audit(&self) -> Vec<Value> {
+        let page = self.get("/v1/audit?limit=1000").await.json();
+        page["items"].as_array().unwrap().clone()
     }
 
     async fn post(&self, path: &str) -> Answer {
@@ -209,10 +219,10 @@ fn steady(value: Value) -> Value {
         Value::Object(map) => map
             .into_iter()
             .map(|(key, value)| {
-                let value = if key == "seq" {
-                    json!("[seq]")
-                } else {
-                    steady(value)
+                let value = match key.as_str() {
+                    "seq" => json!("[seq]"),
+                    "audit_key" => json!("[key]"),
+                    _ => steady(value),
                 };
                 (key, value)
             })

@@ -6,7 +6,7 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use hvd::http::Peer;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Answer, Daemon, anonymous, user};
 
@@ -166,11 +166,13 @@ async fn who_comes_over_tcp_may_look_and_nothing_else() {
         assert_eq!(answer.json()["kind"], "denied", "{method} {path}");
     }
     insta::assert_snapshot!(ask("POST", "/v1/vms/web/force-off").await.told());
-    let last = daemon.get("/v1/audit?limit=1").await.json();
-    assert_eq!(
-        last["items"][0]["decision"]["decision"], "deny",
-        "who tried is recorded"
-    );
+    let entries = daemon.audit().await;
+    let denied = |entry: &&Value| entry["event"]["decision"]["decision"] == "deny";
+    let last = entries.iter().find(denied).unwrap();
+    assert_eq!(last["event"]["action"], "vm.force-off");
+    assert_eq!(last["event"]["principal"]["kind"], "anonymous");
+    let look = entries.iter().filter(denied).nth(1).unwrap();
+    assert_eq!(look["event"]["action"], "audit.view", "a denied look, too");
 }
 
 #[tokio::test]
@@ -182,8 +184,11 @@ async fn who_cannot_be_known_cannot_fill_the_audit_log() {
         let answer = send(&daemon, anonymous(), request, "").await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
     }
-    let log = daemon.get("/v1/audit?limit=1000").await.json();
-    assert_eq!(log["items"].as_array().unwrap().len(), 1 + 60);
+    let entries = daemon.audit().await;
+    let denied = entries
+        .iter()
+        .filter(|entry| entry["event"]["decision"]["decision"] == "deny");
+    assert_eq!(denied.count(), 60);
 }
 
 #[tokio::test]
