@@ -3,7 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hv_model::audit::{AuditEntry, FirstFault, NoticedFault, SignReason, Summary, Verifier, line};
+use hv_model::audit::{
+    AuditEntry, FirstFault, Misfit, NoticedFault, SignReason, Summary, Verifier, line,
+};
 use jiff::SignedDuration;
 
 use super::{Auditor, KeyFound, Noticed, Severity};
@@ -18,21 +20,20 @@ const CUT_AT_ONCE: u32 = 5_000;
 
 /// Keeps the log until the daemon ends.
 pub(super) async fn run(auditor: Auditor) {
-    match keep(&auditor).await {
-        Ok(()) | Err(StoreError::Ended) => {}
-        Err(error) => {
-            tracing::error!(%error, "the audit log cannot be kept");
-            auditor.note(|state| state.unsigned = Some(error.to_string()));
-        }
-    }
+    // It only fails once the store has ended.
+    keep(&auditor).await.unwrap_or_default();
 }
 
 async fn keep(auditor: &Auditor) -> Result<()> {
-    begin(auditor).await?;
+    let clock = &auditor.0.clock;
+    let mut due = clock.after(DAY);
+    survive(begin(auditor).await)?;
     let mut days = 0_u32;
-    let mut verifier = verify(auditor, None).await?;
+    let mut told = None;
+    let mut verifier = survive(verify(auditor, None, &mut told).await)?.flatten();
     loop {
-        auditor.0.clock.sleep(DAY).await;
+        clock.sleep_until(due).await;
+        due = clock.after(DAY);
         if auditor.0.store.has_ended() {
             return Ok(());
         }
@@ -43,7 +44,7 @@ async fn keep(auditor: &Auditor) -> Result<()> {
         if was_cut || days.is_multiple_of(DAYS_BETWEEN_WHOLE) {
             verifier = None;
         }
-        verifier = survive(verify(auditor, verifier).await)?.flatten();
+        verifier = survive(verify(auditor, verifier, &mut told).await)?.flatten();
     }
 }
 
@@ -128,9 +129,13 @@ async fn compare(auditor: &Auditor) -> Result<Option<(NoticedFault, String)>> {
     )))
 }
 
-/// Verifies what is new, or everything. Returns what can go on from there.
-async fn verify(auditor: &Auditor, verifier: Option<Verifier>) -> Result<Option<Verifier>> {
-    let known = auditor.state().fault;
+/// Verifies what is new, or everything. Returns what can go on from there. A fault that was told
+/// already is not told again.
+async fn verify(
+    auditor: &Auditor,
+    verifier: Option<Verifier>,
+    told: &mut Option<FirstFault>,
+) -> Result<Option<Verifier>> {
     let _turn = auditor.0.verifying.lock().await;
     let verifier = verifier.unwrap_or_else(|| auditor.fresh_verifier());
     let (verifier, outcome) = auditor.scan(verifier).await?;
@@ -140,8 +145,9 @@ async fn verify(auditor: &Auditor, verifier: Option<Verifier>) -> Result<Option<
             Ok(Some(verifier))
         }
         Err(fault) => {
-            if known.as_ref() != Some(&fault) {
+            if told.as_ref() != Some(&fault) {
                 notice_fault(auditor, &fault).await?;
+                *told = Some(fault);
             }
             Ok(None)
         }
@@ -149,8 +155,15 @@ async fn verify(auditor: &Auditor, verifier: Option<Verifier>) -> Result<Option<
 }
 
 async fn notice_fault(auditor: &Auditor, fault: &FirstFault) -> Result<()> {
-    let notice = auditor.notice(NoticedFault::Changed, fault.to_string());
-    survive(notice.await).map(drop)
+    let is_of_key = matches!(fault.misfit, Misfit::Key(_));
+    let noticed = auditor.state().noticed.map(|noticed| noticed.fault);
+    if is_of_key && noticed == Some(NoticedFault::KeyReplaced) {
+        // It was seen when the daemon started.
+        return Ok(());
+    }
+    auditor
+        .notice(NoticedFault::Changed, fault.to_string())
+        .await
 }
 
 /// Looks up the last entry that tells of a fault, be it of an earlier run.

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use super::{
     ReadTransaction, Result, StoreError, WriteTransaction,
+    error::AUDIT_ENTRY,
     transaction::{from_json, from_text, to_integer, to_time, to_unsigned},
 };
 use crate::{audit::HostKey, clock::Ids};
@@ -34,7 +35,7 @@ pub(super) struct Tip {
 impl From<Unwritable> for StoreError {
     fn from(error: Unwritable) -> Self {
         Self::Unreadable {
-            what: "audit entry",
+            what: AUDIT_ENTRY,
             why: error.to_string(),
         }
     }
@@ -109,7 +110,7 @@ fn begin(connection: &mut Connection, host: HostId, now: Timestamp, ids: &Ids) -
             "decision": from_json::<Value>("decision", &row.get::<_, String>(5)?)?,
             "operation": row.get::<_, Option<String>>(6)?,
         });
-        let event: AuditEvent = from_json("audit entry", &event.to_string())?;
+        let event: AuditEvent = from_json(AUDIT_ENTRY, &event.to_string())?;
         let id = from_text("audit id", row.get(0)?)?;
         tip = append(tip.next(id, to_time(row.get(1)?)?, event.bounded()))?;
     }
@@ -136,7 +137,7 @@ fn insert(connection: &Connection, host: HostId, line: &Line) -> Result<Tip> {
 
 fn entry(line: &str) -> Result<AuditEntry> {
     line::read(line).map_err(|error| StoreError::Unreadable {
-        what: "audit entry",
+        what: AUDIT_ENTRY,
         why: error.to_string(),
     })
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The API through its router, on a simulated host.
 
+mod audit;
 mod description;
 mod events;
 mod health;
