@@ -125,6 +125,8 @@ write_configuration() {
 	socket_group = "$(id -gn)"
 	broker_socket = "$sockets/broker.sock"
 	END
+    # In a container nobody may listen to what goes to the system's log.
+    [[ -S /dev/log ]] || printf '\n[audit]\nsyslog = "none"\n' >>"$RUN/hvd.toml"
     [[ -z $listen ]] || printf '\n[listen]\naddress = "%s"\n' "$listen" >>"$RUN/hvd.toml"
 }
 

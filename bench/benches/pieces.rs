@@ -6,12 +6,13 @@ use std::{collections::BTreeSet, hint::black_box, sync::Arc, thread};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hv_model::{
-    access::{Action, Principal},
+    access::{Action, Decision, Origin, Principal},
+    audit::{AuditEvent, Decided, Digest, Draft, End, SignReason, Trust, verify},
     document::{self, Format},
     domain_xml::{RenderHost, render},
     host::Acceleration,
     hypervisor::{Definition, ForeignVm, Hypervisor, PlacedDisk},
-    id::VmId,
+    id::{AuditId, HostId, VmId},
     inventory::{Management, VmSummary},
     page::Page,
     plan::plan,
@@ -21,6 +22,7 @@ use hv_model::{
 use hv_port::{Client, Server, SocketOwner};
 use hvd::{
     access::{Resource, authorize},
+    audit::HostKey,
     sim::SimulatedHost,
 };
 use uuid::Uuid;
@@ -55,6 +57,7 @@ criterion_group!(
     render_xml,
     authorize_one,
     list,
+    audit,
     port
 );
 criterion_main!(pieces);
@@ -112,6 +115,69 @@ fn list(criterion: &mut Criterion) {
         bench.iter(|| serde_json::from_slice::<Page<VmSummary>>(black_box(&text)));
     });
     group.finish();
+}
+
+fn audit(criterion: &mut Criterion) {
+    let lines = audit_log();
+    let size = lines.iter().map(String::len).sum::<usize>();
+    let mut group = criterion.benchmark_group("an audit log of 100,000 entries");
+    group.sample_size(10);
+    group.throughput(Throughput::Bytes(size as u64));
+    group.bench_function("verify", |bench| {
+        bench.iter(|| verify(black_box(&lines), Trust::default(), End::Signed).expect("it fits"));
+    });
+    group.finish();
+}
+
+/// A log that was signed each day.
+fn audit_log() -> Vec<String> {
+    const ENTRIES: u64 = 100_000;
+    const A_DAY: u64 = 1_000;
+    let key = HostKey::of_seed(&[7; 32]);
+    let mut previous = Digest::NONE;
+    let event = |sequence| match sequence {
+        1 => AuditEvent::Began {
+            host: HostId::new(Uuid::from_u128(1)),
+            carried: 0,
+        },
+        _ if sequence % A_DAY == 0 => AuditEvent::Signed {
+            key: key.public(),
+            reason: SignReason::Daily,
+        },
+        _ => AuditEvent::Decided(Decided {
+            principal: Principal::User {
+                name: "ada".parse().expect("a name"),
+                uid: 1000,
+            },
+            from: Some(Origin::Unix {
+                uid: 1000,
+                pid: Some(4711),
+            }),
+            action: Action::VmStart,
+            target: "vm/web".to_owned(),
+            decision: Decision::Allow {
+                policy: "socket-group".to_owned(),
+            },
+            operation: None,
+        }),
+    };
+    let mut seal = |sequence: u64| {
+        let draft = Draft {
+            sequence,
+            previous,
+            id: AuditId::new(Uuid::from_u128(sequence.into())),
+            time: "2026-01-01T00:00:00Z".parse().expect("a time"),
+            event: event(sequence),
+        };
+        let line = match draft.event.signer() {
+            Some(_) => draft.seal_signed(|bytes| key.sign(bytes)),
+            None => draft.seal(),
+        };
+        let line = line.expect("an entry");
+        previous = line.entry.hash;
+        line.text
+    };
+    (1..=ENTRIES).map(&mut seal).collect()
 }
 
 fn port(criterion: &mut Criterion) {

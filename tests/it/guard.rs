@@ -5,7 +5,7 @@
 pub(crate) mod place;
 mod ways;
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::fs;
 
 use serde_json::Value;
 

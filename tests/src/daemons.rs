@@ -101,7 +101,8 @@ impl Daemons {
             "hvd.toml",
             format!(
                 "state_dir = \"{at}/state\"\nsocket = \"{at}/hvd/hvd.sock\"\n\
-                 broker_socket = \"{at}/broker/broker.sock\"\n{people}"
+                 broker_socket = \"{at}/broker/broker.sock\"\n{people}\
+                 [audit]\nsyslog = \"none\"\n"
             ),
         );
         for (name, user, mode) in [

@@ -108,10 +108,10 @@ pub(crate) enum Command {
         "hv approve give 0197f2a4-5c1e-7d3b-9a86-0c2f51d7e3aa" => "approve one of them",
     ))]
     Approve(ApproveCommand),
-    /// Look at who did what.
+    /// Look at who did what, and verify that nothing of it was changed.
     #[command(subcommand, after_help = examples!(
         "hv audit list" => "the newest entries",
-        "hv audit list --limit 500 --json" => "more of them, for a program",
+        "hv audit verify" => "whether the log is whole",
     ))]
     Audit(AuditCommand),
     /// Print the format of spec files.

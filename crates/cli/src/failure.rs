@@ -42,6 +42,13 @@ pub(crate) enum Failure {
         /// How to go on.
         fix: String,
     },
+    /// What was looked at is not as it should be.
+    Finding {
+        /// What was found.
+        what: String,
+        /// How to go on.
+        fix: String,
+    },
     /// Something on this side failed: a file, the terminal.
     Local {
         /// What failed.
@@ -75,6 +82,17 @@ impl Failure {
     pub(crate) fn local(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Local { what, source }
+    }
+
+    /// Standard output that can't be written to.
+    pub(crate) fn of_output(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::Local {
+                what: "cannot write the answer".into(),
+                source: error,
+            },
+        }
     }
 
     /// A wrong use of the command line.
@@ -112,7 +130,7 @@ impl Failure {
                 io::ErrorKind::PermissionDenied => ExitCode::Denied as u8,
                 _ => ExitCode::Failed as u8,
             },
-            Self::Declined => ExitCode::Failed as u8,
+            Self::Declined | Self::Finding { .. } => ExitCode::Failed as u8,
             Self::Detached(_) | Self::BrokenOff(_) => 130,
             Self::OutputClosed => 0,
             Self::Several(failures) => failures
@@ -132,7 +150,9 @@ impl Failure {
             }
             Self::Operation(operation) => ended(operation, look),
             Self::Spec(faults) => faults.render(look),
-            Self::Usage { what, fix } => with_fix(&shown(what), fix, look),
+            Self::Usage { what, fix } | Self::Finding { what, fix } => {
+                with_fix(&shown(what), fix, look)
+            }
             Self::Local { what, source } => {
                 problem::error_line(&format!("{}: {source}", shown(what)), look)
             }

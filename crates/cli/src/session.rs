@@ -99,13 +99,7 @@ impl Session {
         output
             .write_all(text.as_bytes())
             .and_then(|()| output.flush())
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::BrokenPipe => Failure::OutputClosed,
-                _ => Failure::Local {
-                    what: "cannot write the answer".into(),
-                    source: error,
-                },
-            })
+            .map_err(Failure::of_output)
     }
 
     /// Prints an answer for people; with `--json` nothing.

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use hv_model::{
-    audit::AuditEntry,
     event::Event,
     health::Health,
     host::{HostView, ServerVersion},
@@ -18,9 +17,7 @@ use hv_model::{
 };
 use hyper::Method;
 
-use crate::{
-    AuditFilter, ChangeOptions, Client, EventFilter, OperationFilter, Result, request::Call,
-};
+use crate::{ChangeOptions, Client, EventFilter, OperationFilter, Result, request::Call};
 
 impl Client {
     /// Every image.
@@ -97,14 +94,6 @@ impl Client {
             .query("after", after)
             .query("limit", limit)
             .query_if("vm", filter.vm.as_ref());
-        self.call(call).await
-    }
-
-    /// The audit log, the newest entry first.
-    pub async fn audit(&self, filter: &AuditFilter) -> Result<Page<AuditEntry>> {
-        let call = Call::new(Method::GET, &["audit"])
-            .query_if("limit", filter.limit)
-            .query_if("page", filter.page.as_ref());
         self.call(call).await
     }
 

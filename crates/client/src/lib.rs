@@ -24,6 +24,7 @@
 //! ```
 
 mod access;
+mod audit;
 mod call;
 mod connection;
 mod error;
@@ -35,6 +36,7 @@ mod sse;
 mod vm;
 
 pub use self::{
+    audit::AuditExport,
     connection::{Client, Staleness},
     error::ClientError,
     follow::{Events, Updates},

@@ -7,6 +7,7 @@ use hv_model::hypervisor::Hypervisor;
 
 use crate::{
     access::{Access, PolicyFault, stored_grants},
+    audit::Auditor,
     clock::{Clock, Ids},
     config::Config,
     engine::{Around, Engine, Port},
@@ -27,6 +28,8 @@ pub struct App {
     pub inventory: Inventory,
     /// The host, for what is no change: consoles.
     pub port: Port,
+    /// What keeps the audit log.
+    pub audit: Auditor,
     /// What tells the time.
     pub clock: Clock,
     /// The configuration.
@@ -87,6 +90,12 @@ impl App {
             store_options,
         } = parts;
         let store = Store::open_with(&config.state_dir, clock.clone(), ids.clone(), store_options)?;
+        let audit = Auditor::new(
+            &config.state_dir,
+            config.audit.clone(),
+            store.clone(),
+            clock.clone(),
+        )?;
         let config = Arc::new(config);
         let stored = store.read_at_start(stored_grants)?;
         let access = Access::start(&config.access, stored, &clock)?;
@@ -114,9 +123,11 @@ impl App {
             access,
             inventory,
             port,
+            audit,
             clock,
             config,
         };
+        app.audit.run();
         observer.run();
         app.engine.run();
         Ok(app)

@@ -10,6 +10,7 @@ use std::{
 
 use hv_model::{
     access::{Grant, Profile},
+    audit::PublicKey,
     document::{self, Fault, Faults, Format},
 };
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub struct Config {
     pub history: HistoryConfig,
     /// How much is done at once.
     pub operations: OperationsConfig,
+    /// How the audit log is kept.
+    pub audit: AuditConfig,
 }
 
 /// A TCP address on which the API is served.
@@ -90,6 +93,69 @@ pub struct OperationsConfig {
     pub at_once: u32,
 }
 
+/// How the audit log is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditConfig {
+    /// For how many days entries are kept: 1 to 36,500.
+    pub keep_days: u32,
+    /// The socket on which the system's log listens, to which signed entries are copied; `none`, if
+    /// they are not.
+    pub syslog: SyslogSocket,
+    /// The systemd credential that holds the key, 32 random bytes. If none is named, the key is in
+    /// the state folder, and is made there at the first start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_credential: Option<String>,
+    /// Public keys that this host had before, whose signatures in the log are right.
+    pub former_keys: Vec<PublicKey>,
+}
+
+/// Where the system's log listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum SyslogSocket {
+    /// Nothing is sent to it.
+    None,
+    /// At this path.
+    At(PathBuf),
+}
+
+impl TryFrom<String> for SyslogSocket {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        let path = PathBuf::from(&text);
+        if path.is_absolute() {
+            Ok(Self::At(path))
+        } else {
+            Err("is not a socket; allowed: a path that begins with /, or none".to_owned())
+        }
+    }
+}
+
+impl From<SyslogSocket> for String {
+    fn from(socket: SyslogSocket) -> Self {
+        match socket {
+            SyslogSocket::None => "none".to_owned(),
+            SyslogSocket::At(path) => path.display().to_string(),
+        }
+    }
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self {
+            // A year, as those ask for who must keep a log, and some days to look at it.
+            keep_days: 400,
+            syslog: SyslogSocket::At("/dev/log".into()),
+            key_credential: None,
+            former_keys: Vec::new(),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -102,6 +168,7 @@ impl Default for Config {
             trash: TrashConfig::default(),
             history: HistoryConfig::default(),
             operations: OperationsConfig::default(),
+            audit: AuditConfig::default(),
         }
     }
 }
@@ -254,6 +321,16 @@ impl Config {
         );
         range("history.events", self.history.events, 1_000, 100_000_000);
         range("operations.at_once", self.operations.at_once.into(), 1, 64);
+        range("audit.keep_days", self.audit.keep_days.into(), 1, 36_500);
+        if let Some(name) = &self.audit.key_credential
+            && (name.is_empty() || name.starts_with('.') || name.contains('/'))
+        {
+            let what = format!("{name:?} is not the name of a credential");
+            faults.push(
+                Fault::new("audit.key_credential", what)
+                    .allowed("the name that LoadCredential= gives it"),
+            );
+        }
         faults
     }
 }

@@ -159,6 +159,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     tracing::info!("hvd ends; what is under way is taken up at its next start");
     ending.send_replace(true);
     let outcome = serving.await;
+    app.audit.end().await;
     app.end();
     outcome.map_err(|error| Failure::Runtime(io::Error::other(error)))
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{health::Freshness, size::Size, vm::Arch};
+use crate::{audit::PublicKey, health::Freshness, size::Size, vm::Arch};
 
 /// A host as the broker sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -58,6 +58,9 @@ pub struct HostView {
     pub host: Option<Host>,
     /// How old that is.
     pub freshness: Freshness,
+    /// The public key with which the host signs its audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_key: Option<PublicKey>,
 }
 
 /// Which version of the daemon answers.

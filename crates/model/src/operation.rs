@@ -179,33 +179,13 @@ macro_rules! kinds {
             pub const fn words(self) -> &'static str {
                 match self {$(Self::$variant => $words),*}
             }
+
+            /// What whoever asks for it must be allowed to do.
+            pub const fn action(self) -> Action {
+                match self {$(Self::$variant => Action::$variant),*}
+            }
         }
     };
-}
-
-impl OperationKind {
-    /// What whoever asks for it must be allowed to do.
-    pub const fn action(self) -> Action {
-        match self {
-            Self::VmCreate => Action::VmCreate,
-            Self::VmStart => Action::VmStart,
-            Self::VmShutDown => Action::VmShutDown,
-            Self::VmForceOff => Action::VmForceOff,
-            Self::VmReboot => Action::VmReboot,
-            Self::VmReset => Action::VmReset,
-            Self::VmPause => Action::VmPause,
-            Self::VmResume => Action::VmResume,
-            Self::VmSave => Action::VmSave,
-            Self::VmRename => Action::VmRename,
-            Self::VmChange => Action::VmChange,
-            Self::VmDelete => Action::VmDelete,
-            Self::VmUndelete => Action::VmUndelete,
-            Self::VmPurge => Action::VmPurge,
-            Self::VmAdopt => Action::VmAdopt,
-            Self::ImageAdd => Action::ImageAdd,
-            Self::ImageDelete => Action::ImageDelete,
-        }
-    }
 }
 
 kinds! {

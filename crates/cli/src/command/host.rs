@@ -93,6 +93,7 @@ fn page(
         (false, None) => facts.add_painted("seen", Paint::Bad, "never"),
     };
     facts.add_known("why", freshness.why.as_deref().map(shown));
+    facts.add_known("audit key", view.audit_key.map(|key| key.to_string()));
     facts.render(look)
 }
 
@@ -142,7 +143,7 @@ fn pool_line(pool: &Pool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hv_model::{health::Freshness, size::Size, vm::Arch};
+    use hv_model::{audit::PublicKey, health::Freshness, size::Size, vm::Arch};
 
     #[test]
     fn a_host_says_what_it_is_and_how_its_vms_run() {
@@ -168,6 +169,7 @@ mod tests {
                 seen: Some(now),
                 why: None,
             },
+            audit_key: Some(PublicKey::new([0xab; 32])),
         };
         let pool = Pool {
             name: "hyper-disks".parse().unwrap(),

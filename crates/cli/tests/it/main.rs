@@ -9,6 +9,7 @@
     reason = "a test may fail at once, in its helping functions too"
 )]
 
+mod audit;
 mod completion;
 mod console;
 mod help;

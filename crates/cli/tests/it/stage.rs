@@ -10,7 +10,7 @@ use std::{
 use hv_model::{id::VmId, vm::VmState};
 use hvd::{
     App, Parts,
-    config::Config,
+    config::{AuditConfig, Config, SyslogSocket},
     http::{Ending, Server},
     sim::SimulatedHost,
 };
@@ -47,6 +47,10 @@ impl Stage {
         let config = Config {
             state_dir: folder.path().to_owned(),
             socket: folder.path().join("hvd.sock"),
+            audit: AuditConfig {
+                syslog: SyslogSocket::None,
+                ..AuditConfig::default()
+            },
             ..Config::default()
         };
         let (ending, ends) = watch::channel(false);

@@ -37,7 +37,7 @@ use std::{
 };
 
 use hv_model::{
-    access::{Action, Decision, Principal},
+    access::{Action, Decision, Origin, Principal},
     id::OperationId,
     operation::{Operation, OperationKind, OperationState},
     problem::{Problem, ProblemKind},
@@ -109,6 +109,8 @@ pub struct SubmitOptions {
     pub expected_generation: Option<u64>,
     /// Why the caller may do it, for the record.
     pub decision: Decision,
+    /// Where the caller asks from, for the record.
+    pub from: Option<Origin>,
 }
 
 impl Engine {
@@ -192,6 +194,7 @@ impl Engine {
     pub async fn cancel(
         &self,
         principal: &Principal,
+        from: Option<Origin>,
         id: OperationId,
         decision: Decision,
     ) -> Result<Operation, Problem> {
@@ -200,7 +203,7 @@ impl Engine {
             .0
             .store
             .write("operation.cancel", move |tx| {
-                cancel(tx, &actor, id, &decision)
+                cancel(tx, &actor, from, id, &decision)
             })
             .await?;
         self.queue().cancel(id);
@@ -261,6 +264,7 @@ impl Engine {
             idempotency_key: None,
             expected_generation: None,
             decision,
+            from: None,
         };
         self.submit(&Principal::System, request, options).await
     }
@@ -334,12 +338,13 @@ fn submit(
     let on = format!("{}/{}", operation.target.kind, operation.target.name);
     tx.append_audit(
         &operation.actor,
+        options.from,
         request.action(),
         &on,
         &options.decision,
         Some(operation.id),
     )?;
-    let overtaken = overtake(tx, &request, &operation, &options.decision)?;
+    let overtaken = overtake(tx, &request, &operation, options.from, &options.decision)?;
     let row = tx.insert_operation(operation)?;
     let upload = match request {
         JobRequest::ImageAdd(_, upload) => Some(upload),
@@ -354,6 +359,7 @@ fn overtake(
     tx: &WriteTransaction<'_>,
     request: &JobRequest,
     operation: &Operation,
+    from: Option<Origin>,
     decision: &Decision,
 ) -> Result<Vec<OperationId>, StoreError> {
     if !request.asks_no_guest() {
@@ -368,7 +374,7 @@ fn overtake(
         );
         if asks && other.target.id == operation.target.id && !row.cancelling {
             overtaken.push(other.id);
-            stop(tx, &operation.actor, row, decision)?;
+            stop(tx, &operation.actor, from, row, decision)?;
         }
     }
     Ok(overtaken)
@@ -377,6 +383,7 @@ fn overtake(
 fn cancel(
     tx: &WriteTransaction<'_>,
     actor: &Principal,
+    from: Option<Origin>,
     id: OperationId,
     decision: &Decision,
 ) -> Result<OperationRow, StoreError> {
@@ -386,19 +393,21 @@ fn cancel(
         let detail = format!("The operation {id} is over ({}).", operation.state.as_str());
         return Err(Problem::new(ProblemKind::NotCancellable, detail).into());
     }
-    stop(tx, actor, row, decision)
+    stop(tx, actor, from, row, decision)
 }
 
 /// Writes down that an operation is to stop, and who wants that.
 fn stop(
     tx: &WriteTransaction<'_>,
     actor: &Principal,
+    from: Option<Origin>,
     mut row: OperationRow,
     decision: &Decision,
 ) -> Result<OperationRow, StoreError> {
     let id = row.operation.id;
     let on = format!("operation/{id}");
-    tx.append_audit(actor, Action::OperationCancel, &on, decision, Some(id))?;
+    let action = Action::OperationCancel;
+    tx.append_audit(actor, from, action, &on, decision, Some(id))?;
     row.cancelling = true;
     tx.put_operation(&row)?;
     Ok(row)

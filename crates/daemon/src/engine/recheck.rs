@@ -45,7 +45,7 @@ impl Context {
         );
         self.store()
             .write("operation.denied", move |tx| {
-                tx.append_audit(&actor, action, &on, &decision, Some(id))
+                tx.append_audit(&actor, None, action, &on, &decision, Some(id))
                     .map(drop)
             })
             .await?;

@@ -86,12 +86,12 @@ async fn give(caller: Caller, _: Query<NoParameters>, Json(grant): Json<Grant>) 
     let decision = change(&caller, summary, details).await?;
     refuse_configured(&caller, &grant.name)?;
     let given = grant.clone();
-    let by = caller.principal().clone();
+    let (by, from) = (caller.principal().clone(), caller.peer.origin);
     let on = format!("grant/{}", grant.name);
     let store = &caller.api.app().store;
     let write = store.write("access.grant", move |tx| {
         tx.put_grant(&given, by.label())?;
-        tx.append_audit(&by, Action::AccessChange, &on, &decision, None)
+        tx.append_audit(&by, from, Action::AccessChange, &on, &decision, None)
     });
     write.await?;
     put_in_force(&caller).await?;
@@ -110,14 +110,14 @@ async fn take(caller: Caller, key: Key, _: Query<NoParameters>) -> Answer {
     let summary = format!("The grant {name} is taken away.");
     let decision = change(&caller, summary, serde_json::json!({ "take": name })).await?;
     refuse_configured(&caller, &name)?;
-    let by = caller.principal().clone();
+    let (by, from) = (caller.principal().clone(), caller.peer.origin);
     let on = format!("grant/{name}");
     let missing = key.not_found("grant", "hv access list");
     let store = &caller.api.app().store;
     let write = store.write("access.revoke", move |tx| {
         let there = tx.remove_grant(&name)?;
         if there {
-            tx.append_audit(&by, Action::AccessChange, &on, &decision, None)?;
+            tx.append_audit(&by, from, Action::AccessChange, &on, &decision, None)?;
         }
         Ok(there)
     });

@@ -249,11 +249,12 @@ async fn decide(caller: Caller, key: Key, verdict: Verdict, state: ApprovalState
             .into());
     }
     let (id, by) = (approval.id, caller.principal().clone());
+    let from = caller.peer.origin;
     let on = format!("approval/{id}");
     let store = &caller.api.app().store;
     let decided = store.write("approval.decide", move |tx| {
         tx.decide_approval(id, state, &by)?;
-        tx.append_audit(&by, Action::ApprovalGive, &on, &may, None)?;
+        tx.append_audit(&by, from, Action::ApprovalGive, &on, &may, None)?;
         tx.approval(id)
     });
     let decided = decided.await?;

@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderMap, request::Parts},
 };
 use hv_model::{
-    access::{Action, Decision, Need, Principal},
+    access::{Action, Decision, Need, Origin, Principal},
     id::ApprovalId,
     problem::{Problem, ProblemKind},
 };
@@ -29,6 +29,8 @@ pub struct Peer {
     pub subject: Arc<Subject>,
     /// Which way it came.
     pub transport: Transport,
+    /// Where it came from, as the kernel says.
+    pub origin: Option<Origin>,
     /// Whether it may leave what is sent to it unread for as long as it likes.
     patience: Arc<AtomicBool>,
 }
@@ -48,8 +50,16 @@ impl Peer {
         Self {
             subject: Arc::new(subject),
             transport,
+            origin: None,
             patience: Arc::default(),
         }
+    }
+
+    /// The same, where it is known from where it came.
+    #[must_use]
+    pub const fn from(mut self, origin: Origin) -> Self {
+        self.origin = Some(origin);
+        self
     }
 
     /// Lets it leave what is sent unread, as whoever stops a terminal's output does.
@@ -133,10 +143,9 @@ impl Caller {
         matches!(self.decide(action, resource), Decision::Allow { .. })
     }
 
-    /// Refuses a look at something that they may not see.
-    pub(super) fn must_see(&self, action: Action, resource: &Resource<'_>) -> Answer<()> {
-        let decision = self.decide(action, resource);
-        self.unless_allowed(&decision, action, resource)
+    /// Refuses a look at something that they may not see; the denial is recorded.
+    pub(super) async fn must_see(&self, action: Action, resource: &Resource<'_>) -> Answer<()> {
+        self.must_may(action, resource).await.map(drop)
     }
 
     /// The decision that allows a change, for the audit log; another one is written there at once.
@@ -157,13 +166,14 @@ impl Caller {
     pub(super) async fn record(
         &self,
         action: Action,
-        resource: &Resource<'_>,
+        target: &impl ToString,
         decision: Decision,
     ) -> Answer<()> {
-        let (principal, target) = (self.principal().clone(), resource.to_string());
+        let (principal, target) = (self.principal().clone(), target.to_string());
+        let from = self.peer.origin;
         let write = move |write: &crate::store::WriteTransaction<'_>| {
             write
-                .append_audit(&principal, action, &target, &decision, None)
+                .append_audit(&principal, from, action, &target, &decision, None)
                 .map(drop)
         };
         Ok(self

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hv_model::access::Origin;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::UnixStream,
@@ -25,6 +26,15 @@ use crate::access::{Subject, people};
 const UNREAD: Duration = Duration::from_secs(30);
 /// How long a user's name and groups are remembered.
 const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// Where a unix connection comes from, as the kernel says.
+pub(super) fn origin(stream: &UnixStream) -> io::Result<Origin> {
+    let credentials = stream.peer_cred()?;
+    Ok(Origin::Unix {
+        uid: credentials.uid(),
+        pid: credentials.pid().and_then(|pid| u32::try_from(pid).ok()),
+    })
+}
 
 /// Finds out who opened a unix connection.
 #[derive(Debug, Default)]

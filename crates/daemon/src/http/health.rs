@@ -22,6 +22,6 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 /// Each check says what was seen, why that matters and how to mend it, the worst first.
 #[utoipa::path(get, path = "/v1/health", tag = "host", responses((status = 200, body = Health)))]
 async fn show(caller: Caller, _: Query<NoParameters>) -> Answer {
-    caller.must_see(Action::HostView, &Resource::Host)?;
+    caller.must_see(Action::HostView, &Resource::Host).await?;
     Ok(Json(monitor::health(caller.api.app(), &caller).await?).into_response())
 }

@@ -28,12 +28,13 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[utoipa::path(get, path = "/v1/hosts", tag = "host",
     responses((status = 200, body = Page<HostView>)))]
 async fn list(caller: Caller, _: Query<NoParameters>, headers: HeaderMap) -> Answer {
-    caller.must_see(Action::HostView, &Resource::Host)?;
+    caller.must_see(Action::HostView, &Resource::Host).await?;
     let snapshot = caller.api.app().inventory.snapshot();
     let host = snapshot.host.as_ref().map(|host| Host::clone(host));
     let view = HostView {
         host,
         freshness: snapshot.freshness.clone(),
+        audit_key: Some(caller.api.app().audit.key()),
     };
     Ok(Written::new(vec![view])?.answer(&headers))
 }

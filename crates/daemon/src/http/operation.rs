@@ -61,6 +61,7 @@ impl Change {
             idempotency_key: self.precondition.idempotency_key,
             expected_generation: self.precondition.generation,
             decision: self.decision,
+            from: self.caller.peer.origin,
         };
         let engine = &self.caller.api.app().engine;
         Ok(engine
@@ -232,7 +233,12 @@ async fn cancel(caller: Caller, key: Key, Query(query): Query<ChangeQuery>) -> A
     let decision = caller.must_may_cancel(&operation).await?;
     let engine = &caller.api.app().engine;
     let operation = engine
-        .cancel(caller.principal(), operation.id, decision)
+        .cancel(
+            caller.principal(),
+            caller.peer.origin,
+            operation.id,
+            decision,
+        )
         .await?;
     accepted(&caller.api, operation, query.wait).await
 }

@@ -4,7 +4,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use hv_model::access::Principal;
+use hv_model::access::{Origin, Principal};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -17,7 +17,7 @@ use tower::ServiceExt;
 
 use super::{
     Api, Ending, Peer, Transport,
-    connection::{Impatient, Users},
+    connection::{Impatient, Users, origin},
     listener::{ListenError, UnixSocket, listen_tcp},
     router,
 };
@@ -122,9 +122,10 @@ impl Door {
         tokio::select! {
             accepted = server.unix.listener.accept() => Ok(self.unix(accepted?.0, room)),
             accepted = tcp => {
-                let (stream, _) = accepted?;
+                let (stream, address) = accepted?;
                 stream.set_nodelay(true)?;
-                let peer = Peer::new(Subject::new(Principal::Anonymous), Transport::Tcp);
+                let peer = Peer::new(Subject::new(Principal::Anonymous), Transport::Tcp)
+                    .from(Origin::Tcp { address });
                 Ok(Box::pin(serve_one(self.router.clone(), stream, peer, self.ending.clone(), room)))
             }
         }
@@ -134,9 +135,13 @@ impl Door {
         let (users, router) = (Arc::clone(&self.users), self.router.clone());
         let ending = self.ending.clone();
         Box::pin(async move {
-            match users.of(&stream).await {
-                Ok(subject) => {
-                    let peer = Peer::new(subject, Transport::Unix);
+            let known = match origin(&stream) {
+                Ok(origin) => users.of(&stream).await.map(|user| (user, origin)),
+                Err(error) => Err(error),
+            };
+            match known {
+                Ok((subject, origin)) => {
+                    let peer = Peer::new(subject, Transport::Unix).from(origin);
                     serve_one(router, stream, peer, ending, room).await;
                 }
                 Err(error) => tracing::warn!(%error, "a connection's user cannot be found out"),

@@ -13,9 +13,10 @@ use hv_model::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{host_checks, space_checks, vm_checks};
+use super::{audit_checks, host_checks, space_checks, vm_checks};
 use crate::{
     app::App,
+    audit::AuditState,
     store::{OperationFilter, Result, Snapshot, VmRecord},
 };
 
@@ -35,6 +36,8 @@ pub(super) struct Facts {
     pub(super) state_disk: Option<Space>,
     /// What is wrong with the policies that should be in force.
     pub(super) policy_fault: Option<String>,
+    /// What is known of the audit log.
+    pub(super) audit: AuditState,
 }
 
 /// How much space there is.
@@ -77,6 +80,7 @@ pub async fn health(app: &App, sight: &impl Sight) -> Result<Health> {
         went_wrong,
         state_disk,
         policy_fault: app.access.fault(),
+        audit: app.audit.state(),
     }))
 }
 
@@ -94,6 +98,7 @@ fn seen_part(known: Arc<Snapshot>, sight: &impl Sight) -> Arc<Snapshot> {
 
 fn judge(facts: &Facts) -> Health {
     let mut checks = host_checks::all(facts);
+    checks.extend(audit_checks::all(facts));
     checks.extend(space_checks::all(facts));
     checks.extend(vm_checks::all(facts));
     // Checks of the same status keep their order.
@@ -201,6 +206,7 @@ pub(super) mod tests {
             went_wrong: Vec::new(),
             state_disk: Some(space),
             policy_fault: None,
+            audit: AuditState::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Whether all is well: checks that say what was seen, why that matters and how to mend it.
 
+mod audit_checks;
 mod health;
 mod host_checks;
 mod space_checks;

@@ -9,6 +9,9 @@ use rusqlite::ErrorCode;
 /// What a transaction comes to.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
+/// What an entry of the audit log is called where it can't be read.
+pub(super) const AUDIT_ENTRY: &str = "audit entry";
+
 /// Why the store did not do what was asked. Nothing of the transaction was kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -89,7 +92,15 @@ impl From<StoreError> for Problem {
             )
             .with_try("df -h"),
             StoreError::Ended => Self::new(ProblemKind::DaemonUnreachable, "hvd is ending."),
-            error => Self::new(ProblemKind::Internal, format!("{}.", capitalized(&error))),
+            error => {
+                let problem = Self::new(ProblemKind::Internal, format!("{}.", capitalized(&error)));
+                match error {
+                    StoreError::Unreadable {
+                        what: AUDIT_ENTRY, ..
+                    } => problem.with_try("hv audit verify"),
+                    _ => problem,
+                }
+            }
         }
     }
 }

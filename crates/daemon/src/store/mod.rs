@@ -93,6 +93,8 @@ struct Inner {
     readers: std::sync::Mutex<Vec<Connection>>,
     reader_free: tokio::sync::Semaphore,
     inventory: Inventory,
+    /// Where the audit log ends, as far as it is kept.
+    audit_tip: std::sync::Mutex<audit::Tip>,
     options: StoreOptions,
     ended: AtomicBool,
 }
@@ -124,6 +126,7 @@ impl Store {
         let readers = (0..READERS)
             .map(|_| connect(&path, read_only))
             .collect::<Result<Vec<_>>>()?;
+        let audit_tip = audit::open(&mut writer, host, clock.now(), &ids)?;
         let inventory = Inventory::load(&ReadTransaction::new(&writer.transaction()?, host))?;
         let (changes, queue) = mpsc::channel(WAITING);
         spawn_writer(writer, queue).map_err(|source| StoreError::File {
@@ -139,6 +142,7 @@ impl Store {
             readers: std::sync::Mutex::new(readers),
             reader_free: tokio::sync::Semaphore::new(READERS),
             inventory,
+            audit_tip: std::sync::Mutex::new(audit_tip),
             options,
             ended: AtomicBool::new(false),
         })))
@@ -196,10 +200,20 @@ impl Store {
         let inner = &self.0;
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let write = WriteTransaction::new(&transaction, inner.host, inner.clock.now(), &inner.ids);
+        // Only the writer's thread comes here, so nobody else moves it meanwhile.
+        let tip = || {
+            inner
+                .audit_tip
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+        };
+        let kept = *tip();
+        let now = inner.clock.now();
+        let write = WriteTransaction::new(&transaction, inner.host, now, &inner.ids, kept);
         let outcome = change(&write)?;
-        let effects = write.into_effects();
+        let (effects, moved) = write.into_effects();
         transaction.commit()?;
+        *tip() = moved;
         inner.inventory.apply(effects);
         self.check_alive(name)?;
         Ok(outcome)

@@ -253,7 +253,7 @@ impl WriteTransaction<'_> {
         Ok(row)
     }
 
-    /// Keeps an operation as it is now, with an event that says so.
+    /// Keeps an operation as it is now, with an event that says so, and its end in the record.
     pub fn put_operation(&self, row: &OperationRow) -> Result<()> {
         let operation = &row.operation;
         self.sql
@@ -285,6 +285,7 @@ impl WriteTransaction<'_> {
                 operation.target.name,
             ])?;
         let kind = if operation.state.is_final() {
+            self.append_end(operation)?;
             EventKind::OperationEnded
         } else {
             EventKind::OperationChanged

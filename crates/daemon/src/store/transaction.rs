@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Transactions: one type to look, another to change.
 
-use std::{cell::RefCell, ops::Deref, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Deref,
+    sync::Arc,
+};
 
 use hv_model::{
     id::{HostId, OperationId, VmId},
@@ -12,7 +16,7 @@ use rusqlite::Transaction;
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::{Result, StoreError, VmRow};
+use super::{Result, StoreError, VmRow, audit::Tip};
 use crate::clock::Ids;
 
 /// A look at the store as it is at one moment.
@@ -38,6 +42,8 @@ pub struct WriteTransaction<'a> {
     now: Timestamp,
     ids: &'a Ids,
     effects: RefCell<Effects>,
+    /// Where the audit log ends, as far as this transaction has come.
+    audit_tip: Cell<Tip>,
 }
 
 /// What a transaction changed of what is also held in memory.
@@ -54,6 +60,7 @@ impl<'a> WriteTransaction<'a> {
         host: HostId,
         now: Timestamp,
         ids: &'a Ids,
+        audit_tip: Tip,
     ) -> Self {
         let read = ReadTransaction::new(sql, host);
         Self {
@@ -61,6 +68,7 @@ impl<'a> WriteTransaction<'a> {
             now,
             ids,
             effects: RefCell::default(),
+            audit_tip: Cell::new(audit_tip),
         }
     }
 
@@ -78,8 +86,16 @@ impl<'a> WriteTransaction<'a> {
         change(&mut self.effects.borrow_mut());
     }
 
-    pub(super) fn into_effects(self) -> Effects {
-        self.effects.into_inner()
+    pub(super) const fn audit_tip(&self) -> Tip {
+        self.audit_tip.get()
+    }
+
+    pub(super) fn put_audit_tip(&self, tip: Tip) {
+        self.audit_tip.set(tip);
+    }
+
+    pub(super) fn into_effects(self) -> (Effects, Tip) {
+        (self.effects.into_inner(), self.audit_tip.get())
     }
 }
 

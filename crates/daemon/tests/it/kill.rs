@@ -19,7 +19,7 @@ use hv_model::{
 };
 use hvd::{
     App, Parts,
-    config::Config,
+    config::{AuditConfig, Config, SyslogSocket},
     engine::{AddImage, JobRequest, SubmitOptions, Upload},
     sim::SimulatedHost,
     store::{Origin, StoreOptions},
@@ -62,6 +62,10 @@ impl World {
             .unwrap();
         let config = Config {
             state_dir: self.folder.path().to_owned(),
+            audit: AuditConfig {
+                syslog: SyslogSocket::None,
+                ..AuditConfig::default()
+            },
             ..Config::default()
         };
         let host = Arc::clone(&self.host);
@@ -98,6 +102,7 @@ impl Life {
             decision: Decision::Allow {
                 policy: "test".to_owned(),
             },
+            from: None,
         };
         self.runtime
             .block_on(self.app.engine.submit(&Principal::System, request, options))

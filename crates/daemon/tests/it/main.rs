@@ -13,6 +13,7 @@
     reason = "a method's path has one lifetime, and the store asks for any"
 )]
 
+mod audit;
 mod engine;
 mod http;
 mod kill;

@@ -16,7 +16,7 @@ use hv_model::{
 use hvd::{
     App, Parts, StartError,
     clock::{Clock, Ids},
-    config::{AccessConfig, Config},
+    config::{AccessConfig, AuditConfig, Config, SyslogSocket},
     engine::{AddImage, BrokenOff, JobRequest, SubmitOptions, Upload},
     sim::SimulatedHost,
     store::{EventFilter, Snapshot, StoreOptions, VmRecord},
@@ -161,6 +161,7 @@ impl World {
             decision: Decision::Allow {
                 policy: "test".to_owned(),
             },
+            from: None,
         };
         self.app.engine.submit(&ada(), request, options).await
     }
@@ -275,6 +276,10 @@ fn start(
                 until: None,
             }],
             ..AccessConfig::default()
+        },
+        audit: AuditConfig {
+            syslog: SyslogSocket::None,
+            ..AuditConfig::default()
         },
         ..Config::default()
     };

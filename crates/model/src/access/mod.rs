@@ -10,6 +10,7 @@ mod action;
 mod approval;
 mod decision;
 mod grant;
+mod origin;
 mod principal;
 mod question;
 mod role;
@@ -20,6 +21,7 @@ pub use self::{
     approval::{Approval, ApprovalState, Verdict, Wish},
     decision::{Decision, Need},
     grant::{Grant, GrantSource, Grantee, Profile, Scope},
+    origin::Origin,
     principal::Principal,
     question::{AccessAnswer, AccessQuestion, AccessView, GrantReach, GrantView},
     role::Role,

@@ -3,6 +3,8 @@
 
 use hv_model::{
     access::Action,
+    audit::{AuditEntry, AuditEvent},
+    hypervisor::HypervisorErrorKind,
     id::VmId,
     inventory::{AskGuest, ChangeVm, CreateVm, DeleteVm, IfRunning, RenameVm, ThenStart},
     operation::OperationState,
@@ -121,7 +123,7 @@ async fn one_that_waits_is_cancelled_at_once() {
     world
         .app
         .engine
-        .cancel(&ada, second.id, decision)
+        .cancel(&ada, None, second.id, decision)
         .await
         .unwrap();
     assert_eq!(world.ended(&second).await.state, OperationState::Cancelled);
@@ -261,27 +263,52 @@ async fn a_change_made_for_another_version_is_refused() {
 async fn every_change_is_in_the_record_with_who_asked_and_why_they_might() {
     let world = World::new().await.with_running_web().await;
     let page = world.app.store.read(|tx| tx.audit(None, 10)).await.unwrap();
-    let entries: Vec<String> = page
-        .items
-        .iter()
-        .map(|entry| {
-            let who = entry.principal.label();
-            format!(
-                "{who} {} {} {:?}",
-                entry.action.as_str(),
-                entry.target,
-                entry.decision
-            )
-        })
-        .collect();
+    let entries: Vec<String> = page.items.iter().filter_map(told).collect();
     assert_eq!(
         entries,
         [
-            r#"ada vm.create vm/web Allow { policy: "test" }"#,
-            r#"ada image.add image/demo Allow { policy: "test" }"#,
+            "ada vm.create vm/web succeeded",
+            "ada vm.create vm/web Allow { policy: \"test\" }",
+            "ada image.add image/demo succeeded",
+            "ada image.add image/demo Allow { policy: \"test\" }",
         ]
     );
-    assert!(page.items.iter().all(|entry| entry.operation.is_some()));
+}
+
+#[tokio::test]
+async fn an_operation_that_failed_is_in_the_record_with_its_problem() {
+    let world = World::new().await.with_web().await;
+    world.host.set_faults(|faults| {
+        faults.next_failure = Some(("start", HypervisorErrorKind::NoSpace));
+    });
+    world.failed(JobRequest::VmStart(world.id("web"))).await;
+    let page = world.app.store.read(|tx| tx.audit(None, 10)).await.unwrap();
+    let ends = page.items.iter().find_map(|entry| match &entry.event {
+        AuditEvent::Ended(ended) => Some((ended.outcome, ended.problem)),
+        _ => None,
+    });
+    assert_eq!(
+        ends,
+        Some((OperationState::Failed, Some(ProblemKind::NoSpace)))
+    );
+}
+
+/// What an entry tells of changes.
+fn told(entry: &AuditEntry) -> Option<String> {
+    match &entry.event {
+        AuditEvent::Decided(decided) => {
+            assert!(decided.operation.is_some());
+            let who = decided.principal.label();
+            let (what, on) = (decided.action.as_str(), &decided.target);
+            Some(format!("{who} {what} {on} {:?}", decided.decision))
+        }
+        AuditEvent::Ended(ended) => {
+            let who = ended.principal.label();
+            let (what, on) = (ended.action.as_str(), &ended.target);
+            Some(format!("{who} {what} {on} {}", ended.outcome.as_str()))
+        }
+        _ => None,
+    }
 }
 
 #[tokio::test]

@@ -152,7 +152,7 @@ async fn waiting_for_a_guest_can_be_cancelled() {
     world
         .app
         .engine
-        .cancel(&ada, operation.id, decision)
+        .cancel(&ada, None, operation.id, decision)
         .await
         .unwrap();
     let ended = world.ended(&operation).await;

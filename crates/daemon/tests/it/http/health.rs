@@ -24,9 +24,14 @@ async fn every_check_is_answered() {
         .await;
     let mut health = daemon.get("/v1/health").await;
     let mut told = health.json();
-    // How full this machine's disk is, is another matter.
     let checks = told["checks"].as_array_mut().unwrap();
+    // How full this machine's disk is, is another matter.
     checks.retain(|check| check["id"] != "daemon.space");
+    for check in checks {
+        if check["id"] == "audit.chain" {
+            check["observed"] = json!("[whole, or being verified]");
+        }
+    }
     health.body = told.to_string().into_bytes();
     insta::assert_snapshot!(health.told());
 }

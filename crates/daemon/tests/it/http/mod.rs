@@ -3,6 +3,7 @@
 
 mod access;
 mod approvals;
+mod audit;
 mod description;
 mod events;
 mod health;
@@ -28,7 +29,7 @@ use hvd::{
     App, Parts,
     access::Subject,
     clock::{Clock, Ids},
-    config::{AccessConfig, Config},
+    config::{AccessConfig, AuditConfig, Config, SyslogSocket},
     http::{Api, Ending, Peer, Transport, router},
     sim::SimulatedHost,
 };
@@ -88,6 +89,10 @@ fn config(folder: &Path) -> Config {
             profile: Profile::Production,
             policies: folder.join("policies"),
             grants: vec![grant("admins", "user:ada", Role::Admin, "everything")],
+        },
+        audit: AuditConfig {
+            syslog: SyslogSocket::None,
+            ..AuditConfig::default()
         },
         ..Config::default()
     }
@@ -167,6 +172,12 @@ impl Daemon {
 
     async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, None).await
+    }
+
+    /// The newest entries of the audit log.
+    async fn audit(&self) -> Vec<Value> {
+        let page = self.get("/v1/audit?limit=1000").await.json();
+        page["items"].as_array().unwrap().clone()
     }
 
     async fn post(&self, path: &str) -> Answer {
@@ -262,10 +273,10 @@ fn steady(value: Value) -> Value {
         Value::Object(map) => std::collections::BTreeMap::from_iter(map)
             .into_iter()
             .map(|(key, value)| {
-                let value = if key == "seq" {
-                    json!("[seq]")
-                } else {
-                    steady(value)
+                let value = match key.as_str() {
+                    "seq" => json!("[seq]"),
+                    "audit_key" => json!("[key]"),
+                    _ => steady(value),
                 };
                 (key, value)
             })

@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
-use hv_client::{ChangeOptions, Client, ClientError, EventFilter, VmAction, VmFilter};
+use hv_client::{AuditFilter, ChangeOptions, Client, ClientError, EventFilter, VmAction, VmFilter};
 use hv_model::{
-    access::Role,
+    access::{Origin, Role},
+    audit::AuditEvent,
     event::EventKind,
     hypervisor::Takeover,
     inventory::{AskGuest, CreateVm, ThenStart},
@@ -114,6 +115,27 @@ async fn whoever_opens_the_socket_is_known_to_the_kernel() {
     assert_eq!(made.actor.label(), name);
     let list = served.client.vms(&VmFilter::default()).await.unwrap();
     assert_eq!(list.items[0].owner.as_ref().unwrap().as_str(), name);
+}
+
+#[tokio::test]
+async fn where_a_request_comes_from_is_recorded() {
+    let served = Served::start().await;
+    let web = vm("web", ThenStart::Nothing);
+    served.client.create_vm(&web, &patiently()).await.unwrap();
+    let log = served.client.audit(&AuditFilter::default()).await.unwrap();
+    let from: Vec<Option<Origin>> = log
+        .items
+        .into_iter()
+        .filter_map(|entry| match entry.event {
+            AuditEvent::Decided(decided) => Some(decided.from),
+            _ => None,
+        })
+        .collect();
+    let us = Origin::Unix {
+        uid: uzers::get_current_uid(),
+        pid: Some(std::process::id()),
+    };
+    assert_eq!(from[0], Some(us));
 }
 
 #[tokio::test]

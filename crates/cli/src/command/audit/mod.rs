@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `hv audit`: who did what, and whether the record of it is whole.
+
+mod entry;
+mod export;
+mod verify;
+
+use clap::Subcommand;
+use hv_client::AuditFilter;
+
+pub(crate) use self::{export::Export, verify::Verify};
+use crate::{arguments::examples, failure::Failure, session::Session};
+
+/// What to do with the audit log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// List who asked for what, whether they might, and how it ended; the newest first.
+    #[command(visible_alias = "ls", after_help = examples!(
+        "hv audit list" => "the newest entries",
+        "hv audit list --limit 500 --json" => "more of them, for a program",
+    ))]
+    List {
+        /// How many entries at most.
+        #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Show everything about an entry.
+    #[command(after_help = examples!(
+        "hv audit show 17" => "who, from where, what, on what, by which policy",
+        "hv audit show 17 --json" => "the entry itself, with its hash",
+    ))]
+    Show {
+        /// Which one: its number in the list.
+        #[arg(value_name = "NUMBER")]
+        sequence: u64,
+    },
+    /// Export the whole log, an entry a line, for others to keep and to verify.
+    #[command(after_help = examples!(
+        "hv audit export audit.jsonl" => "into a file that only you may read",
+        "hv audit export > audit.jsonl" => "to whatever reads it",
+    ))]
+    Export(Export),
+    /// Verify that the log is whole: nothing changed, dropped, inserted or cut.
+    #[command(after_help = examples!(
+        "hv audit verify" => "the log of this host, by hvd and by this program",
+        "hv audit verify audit.jsonl --heads heads.txt" => "an export, without hvd, beside what the system's log kept",
+    ))]
+    Verify(Verify),
+}
+
+/// Runs a command about the audit log.
+pub(crate) async fn run(session: &Session, command: AuditCommand) -> Result<(), Failure> {
+    match command {
+        AuditCommand::List { limit } => {
+            let filter = AuditFilter {
+                limit: Some(limit),
+                page: None,
+            };
+            let entries = session.client.audit(&filter).await?;
+            session.answer(&entries, |page| {
+                entry::table(&page.items, &session.zone(), session.look)
+            })
+        }
+        AuditCommand::Show { sequence } => {
+            let entry = session.client.audit_entry(sequence).await?;
+            session.answer(&entry, |entry| {
+                entry::page(entry, &session.zone(), session.look)
+            })
+        }
+        AuditCommand::Export(export) => export::run(session, &export).await,
+        AuditCommand::Verify(verify) => verify::run(session, &verify).await,
+    }
+}
