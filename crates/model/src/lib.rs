@@ -23,6 +23,7 @@ pub mod page;
 pub mod plan;
 pub mod problem;
 mod schema;
+pub mod security;
 pub mod size;
 pub mod storage;
 pub mod vm;
