@@ -8,7 +8,10 @@ use jiff::tz::TimeZone;
 
 use crate::{
     arguments::examples,
-    command::operation::short_id,
+    command::{
+        audit_security::{self, AuditSecurity},
+        operation::short_id,
+    },
     failure::Failure,
     output::{Column, Look, Paint, Table, moment, shown, table::Cell},
     session::Session,
@@ -27,11 +30,22 @@ pub(crate) enum AuditCommand {
         #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
+    /// Look for what of this host is open that should not be.
+    ///
+    /// It asks this host some hundred questions in fifteen categories, as the user who calls it, and
+    /// changes nothing. The exit code is 1 if something failed that is of severity medium or more.
+    #[command(after_help = examples!(
+        "hv audit security" => "what needs attention; root sees more",
+        "hv audit security --format html --output audit.html" => "all of it, for a browser",
+        "hv audit security --compliance stig" => "what that says about the rules of a framework",
+    ))]
+    Security(AuditSecurity),
 }
 
 /// Runs a command about the audit log.
 pub(crate) async fn run(session: &Session, command: AuditCommand) -> Result<(), Failure> {
     match command {
+        AuditCommand::Security(what) => audit_security::run(session, what).await,
         AuditCommand::List { limit } => {
             let filter = AuditFilter {
                 limit: Some(limit),

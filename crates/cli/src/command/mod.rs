@@ -3,6 +3,7 @@
 
 pub(crate) mod attention;
 pub(crate) mod audit;
+pub(crate) mod audit_security;
 pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod host;
