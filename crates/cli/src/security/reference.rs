@@ -11,11 +11,11 @@ use super::check::{self, Check};
 pub(crate) fn page() -> String {
     let mut page = introduction();
     for category in Category::ALL {
-        page.push_str(&format!(
+        page.extend([format!(
             "\n## {}\n\n{}\n",
             category.title(),
             category.question()
-        ));
+        )]);
         for check in check::all().filter(|check| check.category == *category) {
             page.push_str(&section(check));
         }
@@ -65,9 +65,9 @@ fn section(check: &Check) -> String {
         "\n### {}\n\n{}. Severity: {}.\n\n",
         check.id, check.title, check.severity
     );
-    text.push_str(&format!("*Why:* {}\n\n", check.why));
+    text.extend([format!("*Why:* {}\n\n", check.why)]);
     for fix in check.fix {
-        text.push_str(&format!("- `{fix}`\n"));
+        text.extend([format!("- `{fix}`\n")]);
     }
     let mut named: Vec<String> = Vec::new();
     for framework in Framework::ALL {
@@ -82,7 +82,7 @@ fn section(check: &Check) -> String {
             named.push(format!("{framework} {}", ids.join(", ")));
         }
     }
-    text.push_str(&format!("\n*Controls:* {}\n", named.join("; ")));
+    text.extend([format!("\n*Controls:* {}\n", named.join("; "))]);
     text
 }
 

@@ -134,7 +134,6 @@ impl ControlsView {
 }
 
 fn controls(report: &Report, framework: Framework) -> Vec<ControlView> {
-    // In the order of the catalogue, which is that of the subjects.
     let mut order: Vec<&str> = Vec::new();
     let mut asked: BTreeMap<&str, Vec<Objective>> = BTreeMap::new();
     for objective in Objective::ALL {
@@ -146,8 +145,20 @@ fn controls(report: &Report, framework: Framework) -> Vec<ControlView> {
             objectives.push(*objective);
         }
     }
+    // Names stay in the order of the catalogue, numbers in their own.
+    if framework != Framework::Cis {
+        order.sort_by_key(|id| parts(id));
+    }
     let view = |id: &str| control(report, id, asked.get(id).map_or(&[], Vec::as_slice));
     order.into_iter().map(view).collect()
+}
+
+/// A number of several parts, so that 8.2.1 comes before 10.3.2.
+fn parts(id: &str) -> Vec<(u64, &str)> {
+    let parts = id.split(['.', '-', '(']);
+    parts
+        .map(|part| (part.parse().unwrap_or(u64::MAX), part))
+        .collect()
 }
 
 fn control(report: &Report, id: &str, objectives: &[Objective]) -> ControlView {
@@ -289,6 +300,18 @@ mod tests {
             ControlStatus::ManualEvidence
         );
         assert_eq!(none(Framework::PciDss, "9.2.1"), ControlStatus::Inherited);
+    }
+
+    #[test]
+    fn numbers_are_in_their_order() {
+        let mut ids = [
+            "10.3.2", "8.2.1", "8.2.10", "8.2.8", "A1.2", "CC6.1", "V-268088", "V-268078",
+        ];
+        ids.sort_by_key(|id| parts(id));
+        let sorted = [
+            "8.2.1", "8.2.8", "8.2.10", "10.3.2", "A1.2", "CC6.1", "V-268078", "V-268088",
+        ];
+        assert_eq!(ids, sorted);
     }
 
     #[test]

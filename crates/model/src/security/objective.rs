@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What the frameworks ask for, and the numbers under which each of them does.
 //!
-//! Sources: DISA's STIG for NixOS (V1R2), the CIS OpenShift VM Extension 1.0, PCI-DSS 4.0.1, HIPAA
+//! Sources: DISA's STIG for NixOS (V1R2), the CIS `OpenShift` VM Extension 1.0, PCI-DSS 4.0.1, HIPAA
 //! (45 CFR 164), the SOC 2 trust services criteria, and ISO/IEC 27001:2022 annex A. The selection is
 //! what can be seen of a host from the host; everything else in them is for people to show.
 

@@ -334,7 +334,7 @@ fn support(system: &System) -> Answer {
     };
     let date: Date = end
         .parse()
-        .map_err(|_| super::Unreadable::other("SUPPORT_END", format!("{end} is no date")))?;
+        .map_err(|_| super::Unreadable::other("SUPPORT_END", &format!("{end} is no date")))?;
     let today = system.now.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
     if date < today {
         return fail(format!("{name} was supported until {date}."));

@@ -246,7 +246,7 @@ fn state(system: &System) -> Answer {
     let Some(status) = system.root.status_if_there(&folder)? else {
         return not_applicable(format!("{folder} is not there: hvd never ran here."));
     };
-    if status.mode & 0o077 == 0 {
+    if !status.others_reach() {
         return seen(
             pass("Nobody else reaches hvd's folder."),
             [status.to_string()],

@@ -271,9 +271,9 @@ fn journald(system: &System, key: &str) -> Result<Option<String>, Unreadable> {
     let mut value = None;
     for path in files {
         let text = system.root.text_if_there(&path)?.unwrap_or_default();
-        let set = text.lines().filter_map(|line| line.trim().split_once('='));
-        let set = set.filter(|(known, _)| *known == key).last();
-        value = set.map(|(_, value)| value.trim().to_owned()).or(value);
+        let mut set = text.lines().filter_map(|line| line.trim().split_once('='));
+        let last = set.rfind(|(known, _)| *known == key);
+        value = last.map(|(_, value)| value.trim().to_owned()).or(value);
     }
     Ok(value)
 }
@@ -305,7 +305,7 @@ fn retention(system: &System) -> Answer {
         Some(days) => fail(format!("journald keeps logs for {days} days.")),
         None => Err(Unreadable::other(
             "MaxRetentionSec",
-            format!("{value} is not understood"),
+            &format!("{value} is not understood"),
         )),
     }
 }

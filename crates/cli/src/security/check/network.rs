@@ -232,7 +232,7 @@ fn chains(system: &System, hook: &str) -> Result<Vec<(String, bool)>, Unreadable
         return Ok(Vec::new());
     };
     let ruleset: Value =
-        serde_json::from_str(&ruleset).map_err(|error| Unreadable::other("nft", error))?;
+        serde_json::from_str(&ruleset).map_err(|error| Unreadable::other("nft", &error))?;
     let objects = ruleset.get("nftables").and_then(Value::as_array);
     let text = |value: &Value, key: &str| {
         value
@@ -263,9 +263,9 @@ fn chains(system: &System, hook: &str) -> Result<Vec<(String, bool)>, Unreadable
             .into_iter()
             .flatten()
             .filter_map(|object| object.get("rule"));
-        let of_chain = rules.filter(|rule| name(rule, "chain") == own);
+        let mut of_chain = rules.filter(|rule| name(rule, "chain") == own);
         // A jump leads to chains of drops and rejects, such as libvirt's.
-        let stops = of_chain.last().is_some_and(ends_in_a_drop);
+        let stops = of_chain.next_back().is_some_and(ends_in_a_drop);
         chains.push((own, text(chain, "policy") == "drop" || stops));
     }
     Ok(chains)

@@ -8,6 +8,10 @@ use super::{Answer, Observation, Unreadable};
 /// How many pieces of evidence are kept.
 const MOST: usize = 50;
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "checks end with it, and what they read can fail"
+)]
 fn answer(result: FindingResult, observed: impl Into<String>) -> Answer {
     Ok(Observation {
         result,

@@ -14,10 +14,7 @@ pub(crate) fn render(view: &ControlsView, look: Look) -> String {
     for framework in &view.frameworks {
         let title = look.paint(Paint::Heading, &framework.title);
         let scope = wrapped(&framework.scope, look.prose()).join("\n");
-        page.push_str(&format!(
-            "\n{title}\n{}\n",
-            look.paint(Paint::Faint, &scope)
-        ));
+        page.extend([format!("\n{title}\n{}\n", look.paint(Paint::Faint, &scope))]);
         for control in &framework.controls {
             page.push_str(&lines(control, look));
         }
@@ -29,7 +26,7 @@ pub(crate) fn render(view: &ControlsView, look: Look) -> String {
                 .count();
             (count > 0).then(|| format!("{count} {status}"))
         });
-        page.push_str(&format!("{}.\n", counts.collect::<Vec<_>>().join(", ")));
+        page.extend([format!("{}.\n", counts.collect::<Vec<_>>().join(", "))]);
     }
     page
 }

@@ -32,10 +32,10 @@ pub(crate) fn report(report: &Report) -> String {
         let worst = findings
             .first()
             .map_or(FindingResult::Pass, |finding| finding.result);
-        body.push_str(&format!(
-            "<li><a href=\"#{category}\"><span class=\"mark {worst}\"></span>{}</a></li>\n",
+        body.extend([format!(
+            "<li><a href=\"#{category}\"><span class=\"mark {worst}\" role=\"img\" aria-label=\"{worst}:\"></span>{}</a></li>\n",
             category.title()
-        ));
+        )]);
     }
     body.push_str("</ul></nav>\n<div>\n");
     for (category, findings) in &categories {
@@ -101,12 +101,12 @@ pub(crate) fn controls(view: &ControlsView) -> String {
         escaped(&view.note),
     );
     for framework in &view.frameworks {
-        body.push_str(&format!(
+        body.extend([format!(
             "<section><h2>{}</h2><p class=\"faint\">{}</p>\n<div class=\"scroll\"><table><thead><tr><th>Control</th>\
              <th>Status</th><th>What it asks for</th><th>Evidence</th><th>What remains</th></tr></thead><tbody>\n",
             escaped(&framework.title),
             escaped(&framework.scope),
-        ));
+        )]);
         for control in &framework.controls {
             body.push_str(&row(control));
         }
@@ -130,10 +130,10 @@ fn row(control: &ControlView) -> String {
 fn counts(counts: Counts) -> String {
     let mut text = String::from("<ul class=\"counts\">");
     for result in FindingResult::ALL.iter().rev() {
-        text.push_str(&format!(
+        text.extend([format!(
             "<li><span class=\"badge {result}\">{result}</span> {}</li>",
             counts.get(*result)
-        ));
+        )]);
     }
     text.push_str("</ul>");
     text

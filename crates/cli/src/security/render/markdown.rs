@@ -20,23 +20,23 @@ pub(crate) fn report(report: &Report) -> String {
             continue;
         }
         let counts = Counts::of(findings.iter().copied());
-        page.push_str(&format!(
+        page.extend([format!(
             "\n## {}\n\n{}.\n\n",
             category.title(),
             tally(counts)
-        ));
+        )]);
         page.push_str(
             "| result | severity | what should be so | what was seen |\n|---|---|---|---|\n",
         );
         for finding in &findings {
-            page.push_str(&format!(
+            page.extend([format!(
                 "| {} | {} | {} (`{}`) | {} |\n",
                 finding.result,
                 finding.severity,
                 finding.title,
                 finding.id,
                 plain(&finding.observed)
-            ));
+            )]);
         }
         for finding in findings
             .iter()
@@ -56,23 +56,26 @@ fn details(finding: &Finding) -> String {
         plain(&finding.observed)
     );
     for evidence in &finding.evidence {
-        text.push_str(&format!("- {}\n", plain(evidence)));
+        text.extend([format!("- {}\n", plain(evidence))]);
     }
-    text.push_str(&format!(
-        "\n*Why it matters:* {}\n\n*What mends it:*\n\n",
+    if !finding.evidence.is_empty() {
+        text.push('\n');
+    }
+    text.extend([format!(
+        "*Why it matters:* {}\n\n*What mends it:*\n\n",
         finding.why
-    ));
+    )]);
     for fix in &finding.fix {
-        text.push_str(&format!("- {}\n", plain(fix)));
+        text.extend([format!("- {}\n", plain(fix))]);
     }
     let controls = finding
         .controls
         .iter()
         .map(|control| format!("{} {}", control.framework, control.id));
-    text.push_str(&format!(
+    text.extend([format!(
         "\n*Controls:* {}\n",
         controls.collect::<Vec<_>>().join(", ")
-    ));
+    )]);
     text
 }
 
@@ -80,21 +83,21 @@ fn details(finding: &Finding) -> String {
 pub(crate) fn controls(view: &ControlsView) -> String {
     let mut page = format!("# Controls on {}\n\n{}\n", plain(&view.host), view.note);
     for framework in &view.frameworks {
-        page.push_str(&format!(
+        page.extend([format!(
             "\n## {}\n\n{}\n\n",
             framework.title, framework.scope
-        ));
+        )]);
         page.push_str("| control | status | what it asks for | evidence | what remains |\n|---|---|---|---|---|\n");
         for control in &framework.controls {
             let evidence: Vec<String> = control.evidence.iter().map(|line| plain(line)).collect();
-            page.push_str(&format!(
+            page.extend([format!(
                 "| {} | {} | {} | {} | {} |\n",
                 control.id,
                 control.status,
                 control.asks.join("; "),
                 evidence.join("<br>"),
                 control.remains.join(" ")
-            ));
+            )]);
         }
     }
     page

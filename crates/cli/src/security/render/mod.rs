@@ -4,6 +4,8 @@
 pub(crate) mod controls;
 pub(crate) mod html;
 pub(crate) mod markdown;
+#[cfg(test)]
+mod tests;
 pub(crate) mod text;
 
 use hv_model::security::{Counts, FindingResult, Report};
@@ -27,18 +29,21 @@ fn heading(report: &Report) -> String {
 
 /// How many checks came out how, in a line.
 fn tally(counts: Counts) -> String {
-    let words = FindingResult::ALL.iter().rev().map(|result| {
+    let words = FindingResult::ALL.iter().rev().filter_map(|result| {
         let count = counts.get(*result);
-        match result {
-            FindingResult::Fail => format!("{count} failed"),
-            FindingResult::Warn => format!(
-                "{count} {}",
-                if count == 1 { "warning" } else { "warnings" }
-            ),
-            FindingResult::Unknown => format!("{count} unknown"),
-            FindingResult::Pass => format!("{count} passed"),
-            FindingResult::NotApplicable => format!("{count} not applicable"),
-        }
+        let word = match result {
+            FindingResult::Fail => "failed",
+            FindingResult::Warn if count == 1 => "warning",
+            FindingResult::Warn => "warnings",
+            FindingResult::Unknown => "unknown",
+            FindingResult::Pass => "passed",
+            FindingResult::NotApplicable => "not applicable",
+        };
+        (count > 0).then(|| format!("{count} {word}"))
     });
-    words.collect::<Vec<_>>().join(", ")
+    let words: Vec<String> = words.collect();
+    if words.is_empty() {
+        return "nothing was looked at".to_owned();
+    }
+    words.join(", ")
 }

@@ -19,10 +19,10 @@ pub(crate) fn render(report: &Report, look: Look) -> String {
         }
         let counts = Counts::of(findings.iter().copied());
         let title = look.paint(Paint::Heading, category.title());
-        page.push_str(&format!(
+        page.extend([format!(
             "\n{title}  {}\n",
             look.paint(Paint::Faint, &tally(counts))
-        ));
+        )]);
         for finding in findings
             .iter()
             .filter(|finding| finding.result.needs_attention())
@@ -30,10 +30,10 @@ pub(crate) fn render(report: &Report, look: Look) -> String {
             page.push_str(&lines(finding, look));
         }
     }
-    page.push_str(&format!("\n{}.\n", tally(report.counts())));
+    page.extend([format!("\n{}.\n", tally(report.counts()))]);
     if report.counts().unknown > 0 && report.looked_as != 0 {
         let root = look.paint(Paint::Command, "sudo hv audit security");
-        page.push_str(&format!("What is unknown may be seen by root: {root}\n"));
+        page.extend([format!("What is unknown may be seen by root: {root}\n")]);
     }
     page
 }

@@ -79,7 +79,7 @@ fn find(root: &Root, name: &str) -> Result<Option<String>, Unreadable> {
 
 fn run(path: &str, arguments: &[&str]) -> Result<String, Unreadable> {
     let what = [&[path], arguments].concat().join(" ");
-    let failed = |why: String| Unreadable::other(what.clone(), why);
+    let failed = |why: String| Unreadable::other(what.clone(), &why);
     let mut child = Command::new(path)
         .args(arguments)
         .env_clear()

@@ -64,7 +64,7 @@ pub(crate) fn all(root: &Root) -> Result<Vec<Definition>, Unreadable> {
         for path in root.paths(folder, ".xml")? {
             let text = root.text(&path)?;
             let document = Document::parse(&text);
-            let document = document.map_err(|error| Unreadable::other(&path, error))?;
+            let document = document.map_err(|error| Unreadable::other(&path, &error))?;
             let domain = document
                 .descendants()
                 .find(|node| node.tag_name().name() == "domain");
@@ -89,7 +89,7 @@ fn read(domain: Node<'_, '_>, file: String) -> Definition {
         }
     }
     let devices = domain.children().find(|node| node.has_tag_name("devices"));
-    for device in devices.iter().flat_map(|devices| devices.children()) {
+    for device in devices.iter().flat_map(Node::children) {
         add_device(&mut definition, device);
     }
     definition

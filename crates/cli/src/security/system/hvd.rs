@@ -198,7 +198,7 @@ async fn reply(address: &str, host: &str, path: &str) -> Asked<Reply> {
     let beginning = timeout(PATIENCE, exchange)
         .await
         .map_err(|_| Unreadable::other(&what, "there was no answer"))?
-        .map_err(|error| Unreadable::other(&what, error))?;
+        .map_err(|error| Unreadable::other(&what, &error))?;
     Ok(Reply::read(&beginning))
 }
 

@@ -152,5 +152,5 @@ fn read<T: DeserializeOwned + Default>(root: &Root, path: &str) -> Result<T, Unr
 fn parse<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, Unreadable> {
     let read = document::read(text, Format::Toml);
     read.map(|located| located.value)
-        .map_err(|faults| Unreadable::other(path, format!("it is not understood: {faults}")))
+        .map_err(|faults| Unreadable::other(path, &format!("it is not understood: {faults}")))
 }

@@ -92,7 +92,7 @@ pub(crate) enum Kind {
 }
 
 impl Unreadable {
-    pub(crate) fn other(what: impl Into<String>, why: impl ToString) -> Self {
+    pub(crate) fn other(what: impl Into<String>, why: &(impl ToString + ?Sized)) -> Self {
         Self::Other {
             what: what.into(),
             why: why.to_string(),
@@ -225,9 +225,8 @@ impl Root {
     /// The names in a folder, sorted; nothing if there is no such folder.
     pub(crate) fn names(&self, path: &str) -> Result<Vec<String>, Unreadable> {
         let unreadable = |error: io::Error| Unreadable::of(path, &error);
-        let entries = match if_there(fs::read_dir(self.at(path)).map_err(unreadable))? {
-            Some(entries) => entries,
-            None => return Ok(Vec::new()),
+        let Some(entries) = if_there(fs::read_dir(self.at(path)).map_err(unreadable))? else {
+            return Ok(Vec::new());
         };
         let mut names = Vec::new();
         for entry in entries {
@@ -278,6 +277,12 @@ impl Status {
     /// Whether everybody may read it.
     pub(crate) const fn everybody_reads(&self) -> bool {
         self.mode & 0o004 != 0
+    }
+
+    /// Whether its mode lets anybody but its owner do anything with it.
+    pub(crate) const fn others_reach(&self) -> bool {
+        const OTHERS: u32 = 0o077;
+        self.mode & OTHERS != 0
     }
 
     /// Whether only root may write it, or, with a sticky folder, put another file in the place of

@@ -67,7 +67,7 @@ impl Host {
             hvd,
         };
         fs::set_permissions(host.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        host.file("/proc/stat", &format!("cpu 1\nbtime {BOOTED}\n"))
+        host.file("/proc/stat", format!("cpu 1\nbtime {BOOTED}\n"))
             .file("/proc/net/tcp", "  sl  local_address\n")
             .file("/proc/self/mounts", "/dev/vda1 / ext4 rw 0 0\n")
             .file("/etc/passwd", "root:x:0:0::/root:/bin/sh\n")
@@ -194,8 +194,8 @@ impl Host {
         let lines = text
             .lines()
             .filter(|line| !line.starts_with(&format!("{key}:")));
-        let kept: String = lines.map(|line| format!("{line}\n")).collect();
-        self.file(&path, format!("{kept}{key}:\t{value}\n"))
+        let kept = lines.collect::<Vec<_>>().join("\n");
+        self.file(&path, format!("{kept}\n{key}:\t{value}\n"))
     }
 
     /// A socket on which a process listens: `0.0.0.0:22`.

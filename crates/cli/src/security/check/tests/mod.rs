@@ -205,7 +205,10 @@ fn what_may_not_be_read_is_unknown_and_never_a_pass() {
 fn where_processes_are_hidden_nothing_is_said_of_them() {
     let (folder, _) = Host::new().seen();
     std::fs::remove_dir_all(folder.path().join("proc/1")).unwrap();
-    let root = crate::security::system::Root::laid_out(folder.path(), Default::default());
+    let root = crate::security::system::Root::laid_out(
+        folder.path(),
+        std::collections::BTreeMap::default(),
+    );
     let processes = crate::security::system::process::all(&root);
     assert!(processes.unwrap_err().to_string().contains("/proc"));
 }
