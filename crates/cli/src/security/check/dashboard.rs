@@ -84,7 +84,7 @@ fn cleartext(system: &System) -> Answer {
     let listen = system.product().hvd.clone()?.listen;
     let Some(address) = listen.map(|listen| listen.address) else {
         let own = system.listeners()?.iter();
-        let own = own.filter(|one| one.is_open() && one.program.as_deref() == Some("hvd"));
+        let own = own.filter(|one| one.is_open() && one.is_of("hvd"));
         return Offenders::of(own.map(ToString::to_string)).answer(
             "The API is served on its unix socket only.",
             "hvd listens for other machines, and its configuration does not say so.",

@@ -171,7 +171,7 @@ fn audit_log(system: &System) -> Answer {
 
 fn audit_chain(system: &System) -> Answer {
     // What verifies it is part of the API of versions that chain it.
-    if !system.hvd.has("/v1/audit/verify")? && !system.hvd.has("/v1/audit/heads")? {
+    if !system.hvd.has("/v1/audit/verification")? {
         let version = system.hvd.version.clone()?.version;
         return fail(format!("hvd {version} does not chain its record."));
     }

@@ -10,7 +10,7 @@ use super::{
     Answer, Check, System, Unreadable,
     observation::{Offenders, fail, not_applicable, pass, seen, warn},
 };
-use crate::security::system::SshSettings;
+use crate::security::system::{SshSettings, listener::Program};
 
 /// Ports of services that send passwords as they are.
 const CLEARTEXT: [(u16, &str); 7] = [
@@ -413,14 +413,23 @@ fn ssh_macs(system: &System) -> Answer {
 }
 
 fn open_ports(system: &System) -> Answer {
-    let open = system
+    let mut offenders = Offenders::default();
+    for listener in system
         .listeners()?
         .iter()
-        .filter(|listener| listener.is_open());
-    // dnsmasq serves names and addresses to VMs, on their networks' own addresses.
-    let others =
-        open.filter(|one| one.address.port() != 22 && one.program.as_deref() != Some("dnsmasq"));
-    Offenders::of(others.map(ToString::to_string)).answer(
+        .filter(|listener| listener.is_open())
+    {
+        // dnsmasq serves names and addresses to VMs, on their networks' own addresses.
+        let fine = listener.address.port() == 22 || listener.is_of("dnsmasq");
+        offenders.look(match &listener.program {
+            _ if fine => Ok(None),
+            Program::Hidden => Err(Unreadable::Unsaid(format!(
+                "whose {listener} is, is not visible to the user who looks; run it as root"
+            ))),
+            Program::Named(_) | Program::None => Ok(Some(listener.to_string())),
+        });
+    }
+    offenders.answer(
         "Nothing else listens for them.",
         "Something else listens for them.",
     )

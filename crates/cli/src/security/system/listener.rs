@@ -16,8 +16,19 @@ pub(crate) struct Listener {
     pub address: SocketAddr,
     /// Whose.
     pub user: u32,
-    /// The process's name, where that can be seen.
-    pub program: Option<String>,
+    /// The process's name.
+    pub program: Program,
+}
+
+/// Whose process a socket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// That of a process with this name.
+    Named(String),
+    /// It is not seen, and there are processes into which the user who looks cannot see.
+    Hidden,
+    /// No process holds it: it is the kernel's, or that of another container.
+    None,
 }
 
 /// The state in which a socket waits for connections.
@@ -33,19 +44,25 @@ pub(crate) fn all(root: &Root, processes: &[Process]) -> Result<Vec<Listener>, U
     if found.is_empty() {
         return Ok(Vec::new());
     }
-    let programs = programs(root, processes);
+    let (programs, rest) = programs(root, processes);
     let named = found.into_iter().map(|(inode, mut listener)| {
-        listener.program = programs.get(&inode).cloned();
+        let named = programs.get(&inode).cloned().map(Program::Named);
+        listener.program = named.unwrap_or_else(|| rest.clone());
         listener
     });
     Ok(named.collect())
 }
 
-/// The names of programs by the sockets that they hold. Without rights nothing is seen of others'.
-fn programs(root: &Root, processes: &[Process]) -> BTreeMap<u64, String> {
+/// The names of programs by the sockets that they hold, and what the others' are.
+fn programs(root: &Root, processes: &[Process]) -> (BTreeMap<u64, String>, Program) {
     let mut programs = BTreeMap::new();
+    let mut rest = Program::None;
     for process in processes {
-        for target in targets(root, process.id).unwrap_or_default() {
+        let targets = targets(root, process.id);
+        if targets.is_err() {
+            rest = Program::Hidden;
+        }
+        for target in targets.unwrap_or_default() {
             let inode = target
                 .strip_prefix("socket:[")
                 .and_then(|rest| rest.strip_suffix(']'));
@@ -54,7 +71,7 @@ fn programs(root: &Root, processes: &[Process]) -> BTreeMap<u64, String> {
             }
         }
     }
-    programs
+    (programs, rest)
 }
 
 /// What a process's open files are.
@@ -82,7 +99,7 @@ fn row(line: &str) -> Option<(u64, Listener)> {
     let listener = Listener {
         address,
         user,
-        program: None,
+        program: Program::None,
     };
     Some((inode, listener))
 }
@@ -114,6 +131,11 @@ fn socket_address(text: &str) -> Option<SocketAddr> {
 }
 
 impl Listener {
+    /// Whether it is that of a process with this name.
+    pub(crate) fn is_of(&self, name: &str) -> bool {
+        matches!(&self.program, Program::Named(program) if program == name)
+    }
+
     /// Whether other machines may reach it, but for a firewall.
     pub(crate) const fn is_open(&self) -> bool {
         !self.address.ip().is_loopback()
@@ -124,8 +146,8 @@ impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, user, .. } = self;
         match &self.program {
-            Some(program) => write!(f, "{address} ({program}, user {user})"),
-            None => write!(f, "{address} (user {user})"),
+            Program::Named(program) => write!(f, "{address} ({program}, user {user})"),
+            Program::Hidden | Program::None => write!(f, "{address} (user {user})"),
         }
     }
 }
