@@ -139,3 +139,10 @@ fn a_wrong_name_is_told_with_those_there_are() {
         assert!(run.err.contains(word), "{arguments}: {}", run.err);
     }
 }
+
+#[test]
+fn help_says_how_it_is_asked_and_what_the_exit_code_means() {
+    let run = run(program().args(["audit", "security", "--help"]));
+    assert_eq!(run.code, 0);
+    insta::assert_snapshot!(run.out);
+}
