@@ -62,6 +62,8 @@ pub(crate) enum Failure {
     Detached(Vec<Left>),
     /// Ctrl-C: what was going on needed this process, and ended with it.
     BrokenOff(String),
+    /// What was looked for was found, and told already.
+    Found,
     /// Standard output was closed: whoever read it has enough.
     OutputClosed,
     /// Several things were asked for and some failed, each of which was told already.
@@ -130,7 +132,7 @@ impl Failure {
                 io::ErrorKind::PermissionDenied => ExitCode::Denied as u8,
                 _ => ExitCode::Failed as u8,
             },
-            Self::Declined | Self::Finding { .. } => ExitCode::Failed as u8,
+            Self::Declined | Self::Finding { .. } | Self::Found => ExitCode::Failed as u8,
             Self::Detached(_) | Self::BrokenOff(_) => 130,
             Self::OutputClosed => 0,
             Self::Several(failures) => failures
@@ -159,7 +161,7 @@ impl Failure {
             Self::Declined => "Nothing was changed.\n".into(),
             Self::Detached(left) => left.iter().map(|left| detached(left, look)).collect(),
             Self::BrokenOff(what) => format!("{what}\n"),
-            Self::OutputClosed => String::new(),
+            Self::Found | Self::OutputClosed => String::new(),
             Self::Several(failures) => failures
                 .iter()
                 .map(|failure| failure.render(look))

@@ -23,6 +23,7 @@ mod failure;
 mod follow;
 mod output;
 pub mod reference;
+mod security;
 mod session;
 mod spec;
 
@@ -92,7 +93,7 @@ fn finish(result: Result<(), Failure>, form: Form, colour: Colour) -> ExitCode {
     let text = match form {
         Form::Json => failure.json().unwrap_or_else(|| match &failure {
             // The operation says it itself, on standard output.
-            Failure::Operation(_) | Failure::Several(_) => String::new(),
+            Failure::Operation(_) | Failure::Several(_) | Failure::Found => String::new(),
             other => other.render(look),
         }),
         Form::Text => failure.render(look),

@@ -24,6 +24,7 @@ pub mod plan;
 pub mod problem;
 pub mod refusal;
 mod schema;
+pub mod security;
 pub mod size;
 pub mod storage;
 pub mod vm;

@@ -5,6 +5,7 @@ pub(crate) mod access;
 pub(crate) mod approve;
 pub(crate) mod attention;
 pub(crate) mod audit;
+pub(crate) mod audit_security;
 pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod host;

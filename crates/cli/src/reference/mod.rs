@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What is generated from the command line's definition: `docs/cli.md` and the man pages.
+//! What is generated from the command line's definition: `docs/cli.md` and the man pages; and from
+//! the checks of the security audit, `docs/security-audit.md`.
 
 mod manual;
 mod markdown;
@@ -11,7 +12,13 @@ use clap::Command;
 /// Every generated file, with its path from the project's root.
 pub fn files() -> io::Result<Vec<(PathBuf, String)>> {
     let root = built(crate::command());
-    let mut files = vec![(PathBuf::from("docs/cli.md"), markdown::render(&root))];
+    let mut files = vec![
+        (PathBuf::from("docs/cli.md"), markdown::render(&root)),
+        (
+            PathBuf::from("docs/security-audit.md"),
+            crate::security::reference_page(),
+        ),
+    ];
     for (name, page) in manual::pages(&root)? {
         files.push((PathBuf::from(format!("docs/man/{name}.1")), page));
     }

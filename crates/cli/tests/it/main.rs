@@ -16,6 +16,7 @@ mod help;
 mod image;
 mod life;
 mod refusal;
+mod security;
 mod stage;
 mod stale;
 mod terminal;

@@ -46,6 +46,16 @@ pub(crate) enum AuditCommand {
         "hv audit verify audit.jsonl --heads heads.txt" => "an export, without hvd, beside what the system's log kept",
     ))]
     Verify(Verify),
+    /// Look for what of this host is open that should not be.
+    ///
+    /// It asks this host some hundred questions in fifteen categories, as the user who calls it, and
+    /// changes nothing. The exit code is 1 if something failed that is of severity medium or more.
+    #[command(after_help = examples!(
+        "hv audit security" => "what needs attention; root sees more",
+        "hv audit security --format html --output audit.html" => "all of it, for a browser",
+        "hv audit security --compliance stig" => "what that says about the rules of a framework",
+    ))]
+    Security(AuditSecurity),
 }
 
 /// Runs a command about the audit log.
@@ -69,5 +79,6 @@ pub(crate) async fn run(session: &Session, command: AuditCommand) -> Result<(), 
         }
         AuditCommand::Export(export) => export::run(session, &export).await,
         AuditCommand::Verify(verify) => verify::run(session, &verify).await,
+        AuditCommand::Security(what) => audit_security::run(session, what).await,
     }
 }
