@@ -15,7 +15,7 @@ use hv_client::{Client, ClientError, OperationFilter, Shelf, VmFilter};
 use hv_model::inventory::VmSummary;
 
 use crate::{
-    arguments::{self, SOCKET},
+    arguments::{self, usual_socket},
     follow::title,
 };
 
@@ -177,9 +177,7 @@ fn socket(arguments: impl Iterator<Item = OsString>) -> PathBuf {
             return path.into();
         }
     }
-    std::env::var_os("HV_SOCKET")
-        .unwrap_or_else(|| SOCKET.into())
-        .into()
+    usual_socket()
 }
 
 #[cfg(test)]

@@ -73,7 +73,8 @@ fn execute(parsed: Arguments, form: Form, colour: Colour) -> Result<(), Failure>
         .enable_all()
         .build()
         .map_err(Failure::local("cannot start"))?;
-    let session = Session::new(Client::unix(&parsed.global.socket), form, colour);
+    let socket = parsed.global.socket.unwrap_or_else(arguments::usual_socket);
+    let session = Session::new(Client::unix(&socket), form, colour);
     let result = runtime.block_on(command::run(&session, parsed.command));
     // A thread may be reading a terminal; nobody waits for it.
     runtime.shutdown_background();

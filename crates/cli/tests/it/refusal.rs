@@ -37,6 +37,13 @@ fn exit_codes_tell_what_kind_of_refusal_it_is() {
 }
 
 #[test]
+fn the_usage_of_a_mistake_names_only_what_is_needed() {
+    let stage = Stage::set();
+    let told = stage.hv("vm show").err;
+    assert!(told.contains("Usage: hv vm show [OPTIONS] <VM>"), "{told}");
+}
+
+#[test]
 fn a_problem_is_told_with_advice_and_as_json() {
     let stage = Stage::set();
     stage.done("vm create web");
