@@ -21,8 +21,9 @@ use hv_model::{
 };
 use hv_port::{Client, Server, SocketOwner};
 use hvd::{
-    access::{Resource, authorize},
+    access::{Access, Assurance, GivenGrant, Resource, Sources, Subject, VmTraits},
     audit::HostKey,
+    clock::Clock,
     sim::SimulatedHost,
 };
 use uuid::Uuid;
@@ -91,16 +92,39 @@ fn render_xml(criterion: &mut Criterion) {
 
 fn authorize_one(criterion: &mut Criterion) {
     let name = "ada".parse().expect("a name");
-    let user = Principal::User { name, uid: 1000 };
-    let tags = BTreeSet::new();
-    let vm = Resource::Vm {
-        name: "web",
-        owner: None,
-        tags: &tags,
-    };
-    criterion.bench_function("authorize", |bench| {
-        bench.iter(|| authorize(black_box(&user), Action::VmStart, black_box(&vm)));
+    let user = Arc::new(Subject::new(Principal::User { name, uid: 1000 }));
+    // As many as a company has, of which one reaches the VM.
+    let grants = (0..100).map(|number| GivenGrant {
+        grant: Grant {
+            name: format!("g{number}").parse().expect("a name"),
+            to: "user:ada".parse().expect("a grantee"),
+            role: Role::Operator,
+            on: format!("vm:vm-{number}").parse().expect("a place"),
+            until: None,
+        },
+        source: GrantSource::Configuration,
     });
+    let sources = Sources {
+        grants: grants.collect(),
+        ..Sources::default()
+    };
+    let access = Access::new(sources, Clock::system()).expect("the policies are fine");
+    let traits = VmTraits::named("vm-50");
+    let mut group = criterion.benchmark_group("authorize among 100 grants");
+    let decide = |vm: &Resource<'_>| {
+        access.decide(black_box(&user), Assurance::None, Action::VmStart, vm)
+    };
+    group.bench_function("for the first time", |bench| {
+        bench.iter(|| decide(black_box(&Resource::no_vm(&traits))));
+    });
+    let known = Resource::Vm {
+        id: Some(VmId::new(Uuid::from_u128(1))),
+        traits: &traits,
+    };
+    group.bench_function("again", |bench| {
+        bench.iter(|| decide(black_box(&known)));
+    });
+    group.finish();
 }
 
 fn list(criterion: &mut Criterion) {

@@ -13,7 +13,7 @@ use crate::command::{
 };
 
 /// Where hvd's socket is, if nothing else is said.
-pub(crate) const SOCKET: &str = "/run/hyper-nixos/hvd.sock";
+const SOCKET: &str = "/run/hyper-nixos/hvd.sock";
 
 /// Run virtual machines on this host.
 ///
@@ -40,18 +40,16 @@ pub(crate) struct Arguments {
 /// What every command knows.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// hvd's socket.
+    /// hvd's socket; else the environment's `HV_SOCKET`, else /run/hyper-nixos/hvd.sock.
+    // Were clap told of the environment, it would show --socket in the usage of every mistake.
     #[arg(
         long,
         global = true,
-        env = "HV_SOCKET",
-        hide_env_values = true,
-        default_value = SOCKET,
         value_name = "PATH",
         value_hint = ValueHint::FilePath,
         help_heading = "Everywhere"
     )]
-    pub socket: PathBuf,
+    pub socket: Option<PathBuf>,
     /// Do what a second person approved: the request's id.
     #[arg(long, global = true, value_name = "ID", help_heading = "Everywhere")]
     pub approval: Option<ApprovalId>,
@@ -61,6 +59,13 @@ pub(crate) struct Global {
     /// No colours, even on a terminal; the environment's `NO_COLOR` does the same.
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub no_color: bool,
+}
+
+/// hvd's socket, where the command line names none.
+pub(crate) fn usual_socket() -> PathBuf {
+    std::env::var_os("HV_SOCKET")
+        .filter(|path| !path.is_empty())
+        .map_or_else(|| SOCKET.into(), PathBuf::from)
 }
 
 /// The commands by noun.

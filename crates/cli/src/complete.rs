@@ -12,10 +12,10 @@ use std::{
 
 use clap_complete::{CompleteEnv, engine::CompletionCandidate};
 use hv_client::{Client, ClientError, OperationFilter, Shelf, VmFilter};
-use hv_model::inventory::VmSummary;
+use hv_model::{inventory::VmSummary, operation::Operation};
 
 use crate::{
-    arguments::{self, SOCKET},
+    arguments::{self, usual_socket},
     follow::title,
 };
 
@@ -98,6 +98,15 @@ pub(crate) fn networks(current: &OsStr) -> Vec<CompletionCandidate> {
 
 /// The newest operations.
 pub(crate) fn operations(current: &OsStr) -> Vec<CompletionCandidate> {
+    newest(current, |_| true)
+}
+
+/// Those of the newest operations that are not over.
+pub(crate) fn open_operations(current: &OsStr) -> Vec<CompletionCandidate> {
+    newest(current, |operation| !operation.state.is_final())
+}
+
+fn newest(current: &OsStr, fits: impl Fn(&Operation) -> bool) -> Vec<CompletionCandidate> {
     let filter = OperationFilter {
         limit: Some(OPERATIONS),
         ..OperationFilter::default()
@@ -106,7 +115,7 @@ pub(crate) fn operations(current: &OsStr) -> Vec<CompletionCandidate> {
     let operations = found.into_iter().flat_map(|page| page.items);
     matching(
         current,
-        operations.map(|operation| {
+        operations.filter(fits).map(|operation| {
             let help = format!("{}, {}", title(&operation), operation.state.as_str());
             (crate::command::operation::short_id(operation.id), help)
         }),
@@ -177,9 +186,7 @@ fn socket(arguments: impl Iterator<Item = OsString>) -> PathBuf {
             return path.into();
         }
     }
-    std::env::var_os("HV_SOCKET")
-        .unwrap_or_else(|| SOCKET.into())
-        .into()
+    usual_socket()
 }
 
 #[cfg(test)]

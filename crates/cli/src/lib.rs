@@ -74,7 +74,8 @@ fn execute(parsed: Arguments, form: Form, colour: Colour) -> Result<(), Failure>
         .enable_all()
         .build()
         .map_err(Failure::local("cannot start"))?;
-    let mut client = Client::unix(&parsed.global.socket);
+    let socket = parsed.global.socket.unwrap_or_else(arguments::usual_socket);
+    let mut client = Client::unix(&socket);
     if let Some(approval) = parsed.global.approval {
         client = client.approved(approval);
     }

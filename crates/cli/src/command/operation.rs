@@ -65,9 +65,9 @@ pub(crate) enum OperationCommand {
         "hv op cancel 8f2b6c1d90ab --no-wait" => "without waiting until it is undone",
     ))]
     Cancel {
-        /// Which one.
-        #[command(flatten)]
-        which: Which,
+        /// Its id, or the end of it.
+        #[arg(value_name = "ID", add = ArgValueCompleter::new(complete::open_operations))]
+        id: String,
         /// How it is followed.
         #[command(flatten)]
         manner: Manner,
@@ -118,7 +118,7 @@ pub(crate) async fn run(session: &Session, command: OperationCommand) -> Result<
             })
         }
         OperationCommand::Watch(which) => watch(session, &which.id).await,
-        OperationCommand::Cancel { which, manner } => cancel(session, &which.id, manner).await,
+        OperationCommand::Cancel { id, manner } => cancel(session, &id, manner).await,
     }
 }
 
@@ -315,7 +315,7 @@ const fn paint(state: OperationState) -> Paint {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use hv_model::{
         access::Principal,
@@ -326,7 +326,7 @@ mod tests {
         Timestamp::from_second(1_780_000_000 + second).unwrap()
     }
 
-    fn operation(state: OperationState) -> Operation {
+    pub(crate) fn operation(state: OperationState) -> Operation {
         Operation {
             id: "0198c1f0-1111-7222-8333-444455556666".parse().unwrap(),
             kind: OperationKind::VmShutDown,

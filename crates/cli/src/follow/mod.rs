@@ -15,6 +15,7 @@ use hv_client::{Client, ClientError};
 use hv_model::{
     operation::{Operation, OperationState},
     page::Page,
+    problem::Problem,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -140,7 +141,10 @@ async fn to_end(
         tokio::select! {
             update = updates.recv() => match update {
                 Some(Ok(operation)) => board.take(operation)?,
-                Some(Err(error)) => { board.line.clear(); return Err(error.into()) }
+                Some(Err(error)) => {
+                    board.line.clear();
+                    return Err(out_of_sight(error, &board.operations));
+                }
                 None => break,
             },
             _ = frames.tick(), if board.line.is_shown() => board.draw(),
@@ -229,11 +233,7 @@ impl<'a> Board<'a> {
     }
 
     fn draw(&mut self) {
-        let open: Vec<&Operation> = self
-            .operations
-            .iter()
-            .filter(|known| !known.state.is_final())
-            .collect();
+        let open: Vec<&Operation> = open(&self.operations).collect();
         let text = match open.as_slice() {
             [] => return,
             [only] if self.operations.len() == 1 => self.line.of_operation(only),
@@ -248,10 +248,7 @@ impl<'a> Board<'a> {
     }
 
     fn left(&self) -> Failure {
-        let open = self
-            .operations
-            .iter()
-            .filter(|known| !known.state.is_final());
+        let open = open(&self.operations);
         let what =
             |operation: &Operation| format!("{} {}", operation.kind.words(), operation.target.name);
         Failure::Detached(
@@ -264,6 +261,19 @@ impl<'a> Board<'a> {
     }
 }
 
+/// hvd says no more of operations that go on in it, or will once it runs again.
+fn out_of_sight(error: ClientError, operations: &[Operation]) -> Failure {
+    let again = open(operations).map(|open| format!("hv op watch {}", open.id));
+    let mut problem = Problem::from(error);
+    problem.commands.extend(again);
+    problem.into()
+}
+
+/// Those that are not over.
+fn open(operations: &[Operation]) -> impl Iterator<Item = &Operation> {
+    operations.iter().filter(|known| !known.state.is_final())
+}
+
 /// What an operation is called: `start web`.
 pub(crate) fn title(operation: &Operation) -> String {
     format!(
@@ -271,4 +281,24 @@ pub(crate) fn title(operation: &Operation) -> String {
         operation.kind.words(),
         quoted(&shown(&operation.target.name))
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{command::operation::tests::operation, output::Look};
+
+    #[test]
+    fn what_goes_on_out_of_sight_can_be_watched_again() {
+        let error = ClientError::Unreachable {
+            socket: "/run/hvd.sock".into(),
+            why: "Connection refused (os error 111)".into(),
+        };
+        let followed = [OperationState::Running, OperationState::Succeeded].map(operation);
+        let failure = out_of_sight(error, &followed);
+        assert_eq!(failure.exit_code(), 6);
+        let told = failure.render(Look::plain());
+        let again = "hv op watch 0198c1f0-1111-7222-8333-444455556666";
+        assert_eq!(told.matches(again).count(), 1, "{told}");
+    }
 }

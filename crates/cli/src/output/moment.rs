@@ -24,6 +24,18 @@ pub(crate) fn rough(duration: Duration) -> String {
     }
 }
 
+/// What is left of a time, in its largest unit: a week that has just begun is `7 days`.
+pub(crate) fn left(duration: Duration) -> String {
+    let unit = match duration.as_secs() {
+        seconds if seconds < MINUTE => 1,
+        seconds if seconds < HOUR => MINUTE,
+        seconds if seconds < 2 * DAY => HOUR,
+        _ => DAY,
+    };
+    let whole = duration.as_secs().saturating_add(unit / 2) / unit * unit;
+    rough(Duration::from_secs(whole))
+}
+
 /// A duration as precise as it is interesting: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn precise(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -106,6 +118,18 @@ mod tests {
                 (short, long)
             );
         }
+    }
+
+    #[test]
+    fn what_is_left_is_rounded() {
+        let week = Duration::from_secs(7 * DAY);
+        assert_eq!(
+            left(week.saturating_sub(Duration::from_millis(5))),
+            "7 days"
+        );
+        assert_eq!(left(Duration::from_secs(5 * DAY + HOUR)), "5 days");
+        assert_eq!(left(Duration::from_secs(HOUR - 10)), "1 h");
+        assert_eq!(left(Duration::from_secs(7)), "7 s");
     }
 
     #[test]

@@ -41,7 +41,8 @@ pub(super) fn pages(root: &Command) -> io::Result<Vec<(String, String)>> {
     pages.collect()
 }
 
-fn page(name: &str, command: Command) -> io::Result<String> {
+fn page(name: &str, mut command: Command) -> io::Result<String> {
+    let synopsis = synopsis(&mut command);
     let examples = examples(&command);
     let has_commands = command.has_subcommands();
     let man = Man::new(command)
@@ -52,7 +53,7 @@ fn page(name: &str, command: Command) -> io::Result<String> {
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
+    synopsis.to_writer(&mut page)?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
     if has_commands {
@@ -73,4 +74,16 @@ fn page(name: &str, command: Command) -> io::Result<String> {
     }
     end.to_writer(&mut page)?;
     String::from_utf8(page).map_err(io::Error::other)
+}
+
+/// How the command is typed, as its help says it: what can be given several times is shown as such.
+fn synopsis(command: &mut Command) -> Roff {
+    let usage = command.render_usage().to_string();
+    let typed = usage.trim_start_matches("Usage:").trim();
+    let name = command.get_bin_name().unwrap_or_default().to_owned();
+    let rest = typed.strip_prefix(&name).unwrap_or(typed).to_owned();
+    let mut section = Roff::new();
+    section.control("SH", ["SYNOPSIS"]);
+    section.text([bold(name), roman(rest)]);
+    section
 }

@@ -67,6 +67,17 @@ mod tests {
     }
 
     #[test]
+    fn a_man_page_says_what_can_be_given_several_times() {
+        let mut files = files().unwrap().into_iter();
+        let (_, page) = files
+            .find(|(path, _)| path.ends_with("hv-vm-stop.1"))
+            .unwrap();
+        let synopsis = page.lines().skip_while(|line| *line != ".SH SYNOPSIS");
+        let line = synopsis.skip(1).next().unwrap();
+        assert_eq!(line, r"\fBhv vm stop\fR [OPTIONS] <VM>...");
+    }
+
+    #[test]
     fn every_command_has_two_examples_that_can_be_typed() {
         walk(&built(crate::command()), &[], &mut |command, path| {
             let path = path.join(" ");

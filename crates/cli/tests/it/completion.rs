@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use hvd::sim::Temper;
+
 use crate::stage::{Run, Stage, program, run};
 
 /// What bash is offered for the last of these words.
@@ -35,6 +37,23 @@ fn names_are_those_that_there_are_now() {
     assert!(offered(&stage, "hv vm st").contains(&"start".to_owned()));
     assert_eq!(offered(&stage, "hv vm create x --network d"), ["default"]);
     assert_eq!(offered(&stage, "hv explain image-i"), ["image-in-use"]);
+}
+
+#[test]
+fn what_can_be_cancelled_is_what_is_not_over() {
+    let stage = Stage::set();
+    stage.done("vm create web");
+    stage
+        .host
+        .set_temper(stage.id("web"), Temper::Deaf)
+        .unwrap();
+    stage.done("vm start web");
+    stage.done("vm stop web --no-wait");
+    let open = offered(&stage, "hv op cancel ");
+    let ids = open.iter().filter(|offer| !offer.starts_with('-'));
+    assert_eq!(ids.count(), 1, "{open:?}");
+    let all = offered(&stage, "hv op show ");
+    assert!(all.len() >= 3, "{all:?}");
 }
 
 #[test]

@@ -37,6 +37,23 @@ fn exit_codes_tell_what_kind_of_refusal_it_is() {
 }
 
 #[test]
+fn the_usage_of_a_mistake_names_only_what_is_needed() {
+    let stage = Stage::set();
+    let told = stage.hv("vm show").err;
+    assert!(told.contains("Usage: hv vm show <VM>\n"), "{told}");
+}
+
+#[test]
+fn a_change_of_nothing_is_a_question_not_a_list_of_flags() {
+    let stage = Stage::set();
+    stage.done("vm create web");
+    let run = stage.hv("vm set web");
+    let told = "error: it is not said what to change of web\n  \
+                fix  hv vm set --help lists what can be changed.\n";
+    assert_eq!((run.code, run.err.as_str()), (2, told));
+}
+
+#[test]
 fn a_problem_is_told_with_advice_and_as_json() {
     let stage = Stage::set();
     stage.done("vm create web");

@@ -152,15 +152,7 @@ fn is_there(
             &json!({ "by": "elsewhere" }),
         )?;
     }
-    if changed.agent != row.agent
-        && let Some(agent) = changed.agent
-    {
-        tx.append_event(
-            EventKind::VmAgent,
-            &changed.subject(),
-            &json!({ "agent": agent }),
-        )?;
-    }
+    state::tell_of_agent(tx, &changed, row.agent)?;
     if row.managed().is_none() && changed.managed().is_some() {
         tx.append_event(
             EventKind::VmAdopted,

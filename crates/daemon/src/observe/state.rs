@@ -66,15 +66,27 @@ pub(super) fn take(
             let Some(mut row) = tx.vm(*id)?.filter(|row| row.agent != Some(*link)) else {
                 return Ok(());
             };
-            row.agent = Some(*link);
-            tx.append_event(
-                EventKind::VmAgent,
-                &row.subject(),
-                &json!({ "agent": link }),
-            )?;
+            let before = row.agent.replace(*link);
+            tell_of_agent(tx, &row, before)?;
             tx.put_vm(row)
         }
     }
+}
+
+/// Tells that a guest's agent came or went. That it is not there yet when a VM starts is no news.
+pub(super) fn tell_of_agent(
+    tx: &WriteTransaction<'_>,
+    row: &VmRow,
+    before: Option<AgentLink>,
+) -> Result<()> {
+    let was_there = before == Some(AgentLink::Connected);
+    let Some(link) = row.agent else { return Ok(()) };
+    if was_there == (link == AgentLink::Connected) {
+        return Ok(());
+    }
+    let data = json!({ "agent": link });
+    tx.append_event(EventKind::VmAgent, &row.subject(), &data)
+        .map(drop)
 }
 
 /// Takes over a VM's name and state, with events for what differs. What a VM is called while an

@@ -243,7 +243,13 @@ impl State {
         self.change_state(id, VmState::Running, "booted")?;
         let vm = self.vm(id)?;
         vm.agent = Some(AgentLink::Disconnected);
-        if vm.temper.has_agent() {
+        let has_agent = vm.temper.has_agent();
+        // libvirt says so, too, of a channel that nobody has opened yet.
+        self.tell(&Fact::Agent {
+            id,
+            link: AgentLink::Disconnected,
+        });
+        if has_agent {
             self.later(id, GuestAct::AnswerAgent)?;
         }
         Ok(())

@@ -9,7 +9,12 @@ use clap::Subcommand;
 use hv_client::AuditFilter;
 
 pub(crate) use self::{export::Export, verify::Verify};
-use crate::{arguments::examples, failure::Failure, session::Session};
+use crate::{
+    arguments::examples,
+    command::audit_security::{self, AuditSecurity},
+    failure::Failure,
+    session::Session,
+};
 
 /// What to do with the audit log.
 #[derive(Debug, Subcommand)]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `hv vm set`: change a VM, and say what is done at once and what waits for the next boot.
 
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 use hv_client::ChangeOptions;
 use hv_model::{
@@ -24,11 +24,6 @@ use crate::{
 
 /// What to change of a VM.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("change").required(true).multiple(true).args([
-    "cpus", "max_cpus", "memory", "max_memory", "limit_cpu", "cpu_weight", "limit_disk",
-    "limit_network", "add_tags", "remove_tags", "description", "owner", "autostart",
-    "no_autostart", "on_crash",
-]))]
 pub(crate) struct Set {
     /// Which VM.
     #[arg(value_name = "VM", add = ArgValueCompleter::new(complete::vms))]
@@ -120,7 +115,15 @@ pub(super) async fn run(session: &Session, set: Set) -> Result<(), Failure> {
     let refused = |error: hv_client::ClientError| Failure::from(error).about(&set.vm);
     let mut options = ChangeOptions::default();
     let mut change = set.change();
-    if set.limit_cpu.is_some() || set.cpu_weight.is_some() {
+    let changes_limits = set.limit_cpu.is_some() || set.cpu_weight.is_some();
+    if change == ChangeVm::default() && !changes_limits {
+        let what = format!("it is not said what to change of {}", shown(&set.vm));
+        return Err(Failure::usage(
+            what,
+            "hv vm set --help lists what can be changed.",
+        ));
+    }
+    if changes_limits {
         // Limits are changed as a whole: those that are not named stay as they are now.
         let view = session.client.vm(&set.vm).await.map_err(refused)?;
         change.limits = Some(set.limits(&view));
@@ -148,7 +151,7 @@ pub(super) async fn run(session: &Session, set: Set) -> Result<(), Failure> {
             .any(|change| change.impact == Impact::NextBoot)
     {
         session
-            .print("Nothing was restarted. What waits is done when the VM was off and starts.\n")?;
+            .print("Nothing was restarted. What waits takes effect once the VM has been off.\n")?;
     }
     Ok(())
 }

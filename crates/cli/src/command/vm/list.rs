@@ -132,7 +132,7 @@ fn table(vms: &[VmSummary], shelf: Shelf, now: Timestamp, look: Look) -> String 
     ]);
     for vm in vms {
         let time = match vm.purged_after {
-            Some(end) => moment::rough(moment::between(now, end)),
+            Some(end) => moment::left(moment::between(now, end)),
             None => moment::rough(moment::between(vm.since, now)),
         };
         table.row([

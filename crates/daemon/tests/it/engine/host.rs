@@ -3,13 +3,13 @@
 
 use hv_model::{
     event::EventKind,
-    hypervisor::{Definition, ForeignVm},
+    hypervisor::{AgentLink, Definition, ForeignVm},
     id::VmId,
     inventory::{ChangeVm, Management},
     problem::ProblemKind,
     vm::{VmSpec, VmState},
 };
-use hvd::engine::JobRequest;
+use hvd::{engine::JobRequest, store::Snapshot};
 use uuid::Uuid;
 
 use crate::world::World;
@@ -107,6 +107,18 @@ async fn what_another_tool_does_to_our_vm_is_seen() {
     world.host.rename_elsewhere(id, "www").unwrap();
     world.until(|known| known.vm("www").is_some()).await;
     assert_eq!(world.id("www"), id);
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_there_yet_is_no_news() {
+    let world = World::new().await.with_running_web().await;
+    let id = world.id("web");
+    let is_connected =
+        |known: &Snapshot| known.vm_by_id(id).unwrap().row.agent == Some(AgentLink::Connected);
+    world.pass_until(60, is_connected).await;
+    let told = world.events(&[EventKind::VmAgent]).await;
+    let told: Vec<_> = told.iter().map(|event| &event.data["agent"]).collect();
+    assert_eq!(told, ["connected"]);
 }
 
 #[tokio::test]
