@@ -59,8 +59,10 @@ impl Daemons {
         write(
             "broker.toml",
             format!(
-                "socket = \"{at}/broker.sock\"\nlibvirt_uri = \"{}\"\npolicy = \"{at}/policy.toml\"\n",
-                host.libvirt_uri()
+                "socket = \"{at}/broker.sock\"\nlibvirt_uri = \"{}\"\npolicy = \"{at}/policy.toml\"\n\
+                 refusals = \"{}\"\n",
+                host.libvirt_uri(),
+                host.refusals().display()
             ),
         );
         write(

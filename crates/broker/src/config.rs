@@ -21,6 +21,9 @@ pub struct Config {
     /// The host's policy.
     #[serde(default = "policy")]
     pub policy: PathBuf,
+    /// The folder where the guard's refusals wait to be told.
+    #[serde(default = "refusals")]
+    pub refusals: PathBuf,
     /// Who may use it besides root and its own user: names or numbers.
     #[serde(default)]
     pub allow_users: BTreeSet<Account>,
@@ -81,6 +84,10 @@ fn libvirt_uri() -> String {
 
 fn policy() -> PathBuf {
     "/etc/hyper-nixos/host-policy.toml".into()
+}
+
+fn refusals() -> PathBuf {
+    hv_guard::spool::FOLDER.into()
 }
 
 #[cfg(test)]

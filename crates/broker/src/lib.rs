@@ -28,6 +28,7 @@ mod link;
 mod live;
 mod network;
 mod pool;
+mod refusals;
 mod state;
 mod volume;
 

@@ -104,7 +104,7 @@ fn make_files(place: &Place) {
         .status();
     assert!(made.expect("qemu-img is installed").success());
     // Enough of a kernel's header for QEMU to load an initrd beside it.
-    let mut kernel = [b'k'; 1 << 16];
+    let mut kernel = vec![b'k'; 1 << 16];
     kernel[0x1f1] = 4;
     kernel[0x202..0x208].copy_from_slice(b"HdrS\x0c\x02");
     fs::write(place.host.pools().join("hyper-images/kernel"), kernel).unwrap();

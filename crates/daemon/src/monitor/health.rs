@@ -9,6 +9,7 @@ use std::sync::Arc;
 use hv_model::{
     health::{Check, CheckStatus, Health},
     operation::{Operation, OperationState},
+    refusal::GuardRefusal,
     size::Size,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{host_checks, space_checks, vm_checks};
 use crate::{
     app::App,
-    store::{OperationFilter, Result, Snapshot},
+    store::{OperationFilter, REFUSALS, Result, Snapshot},
 };
 
 /// For how long an operation that went wrong is worth a warning.
@@ -31,6 +32,8 @@ pub(super) struct Facts {
     pub(super) now: Timestamp,
     /// Operations that lately failed or were interrupted, the latest first.
     pub(super) went_wrong: Vec<Operation>,
+    /// What the host's guard lately refused, the latest last.
+    pub(super) refused: Vec<GuardRefusal>,
     /// The disk that holds the state; `None`, if it can't be looked at.
     pub(super) state_disk: Option<Space>,
 }
@@ -53,16 +56,19 @@ pub async fn health(app: &App) -> Result<Health> {
             target: None,
         };
         let page = read.operations(&filter, None, MANY)?;
-        Ok((page.items, space_checks::space_of(&folder)))
+        let refused = read.host_fact(REFUSALS)?.unwrap_or_default();
+        Ok((page.items, refused, space_checks::space_of(&folder)))
     });
-    let (mut went_wrong, state_disk) = read.await?;
+    let (mut went_wrong, mut refused, state_disk): (_, Vec<GuardRefusal>, _) = read.await?;
     let lately = |time: Timestamp| now.duration_since(time) < LATELY;
     went_wrong.retain(|operation| operation.ended.is_some_and(lately));
+    refused.retain(|refusal| lately(refusal.time));
     let snapshot = app.inventory.snapshot();
     Ok(judge(&Facts {
         snapshot,
         now,
         went_wrong,
+        refused,
         state_disk,
     }))
 }
@@ -174,6 +180,7 @@ pub(super) mod tests {
             snapshot: Arc::new(snapshot),
             now,
             went_wrong: Vec::new(),
+            refused: Vec::new(),
             state_disk: Some(space),
         }
     }

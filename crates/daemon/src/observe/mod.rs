@@ -18,6 +18,7 @@ mod freshness;
 mod guest;
 mod look;
 mod rebuild;
+mod refused;
 mod resync;
 mod state;
 
@@ -240,6 +241,7 @@ impl Observer {
         let mut states = Vec::new();
         let mut look = BTreeSet::new();
         let mut networks_changed = false;
+        let mut refused = Vec::new();
         for fact in batch.drain(..) {
             match fact {
                 Fact::State(facts) => states.push(state::Told::State(facts)),
@@ -248,8 +250,10 @@ impl Observer {
                     look.insert(id);
                 }
                 Fact::Network { .. } => networks_changed = true,
+                Fact::Refused(refusal) => refused.push(refusal),
                 Fact::Alive => {}
                 Fact::Lost { why } => {
+                    self.take_refusals(std::mem::take(&mut refused)).await?;
                     self.take_states(std::mem::take(&mut states), &mut look)
                         .await?;
                     self.lost(why, seen).await?;
@@ -260,6 +264,7 @@ impl Observer {
                 }
             }
         }
+        self.take_refusals(refused).await?;
         let told = self.take_states(states, &mut look).await?;
         if self.0.store.inventory().snapshot().freshness.live {
             if networks_changed {
