@@ -20,6 +20,7 @@
 #   POOL_DIR        where storage pools go: the same path outside and inside,
 #                   and QEMU's user can reach it
 #   LOG_DIR         the daemons' logs
+#   REFUSALS        where the hook leaves what it refused
 #   PID             the host's first process
 #
 # A host has its own mounts, host name, processes, IPC, network and control
@@ -103,6 +104,7 @@ print_host() {
 	LIBVIRT_SOCKET=$record/run/libvirt/libvirt-sock
 	POOL_DIR=$place/pools
 	LOG_DIR=$place/log
+	REFUSALS=$record/run/hyper-nixos/guard
 	PID=$(running_pid "$record")
 	END
 }

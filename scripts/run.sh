@@ -20,7 +20,7 @@ cd "$REPOSITORY"
 readonly RUN=${HV_RUN:-$REPOSITORY/.run} VM=demo IMAGE=demo
 readonly AGENT_SECONDS=120 START_SECONDS=60
 binaries=${CARGO_TARGET_DIR:-$REPOSITORY/target}/debug
-host_pid='' broker_pid='' hvd_pid='' vm_started='' listen='' stopping=''
+host_pid='' broker_pid='' hvd_pid='' vm_started='' listen='' stopping='' refusals=''
 policy=/run/hyper-nixos-dev/policy-$(printf '%s' "$RUN" | sha256sum | cut -c1-8).toml
 
 parse_options() {
@@ -79,7 +79,7 @@ find_host() {
         say "host: this machine's libvirt; disks in $pools"
         return
     fi
-    scripts/host.sh hold "$RUN/host" <"$RUN/tie" >"$RUN/host.env" 8>&- 9>&- &
+    HOST_HOOK=$binaries/hv-guard scripts/host.sh hold "$RUN/host" <"$RUN/tie" >"$RUN/host.env" 8>&- 9>&- &
     host_pid=$!
     # PID is the last line that it prints.
     until grep -qs ^PID= "$RUN/host.env"; do
@@ -88,6 +88,7 @@ find_host() {
     done
     libvirt_uri=$(sed -n 's/^LIBVIRT_URI=//p' "$RUN/host.env")
     pools=$(sed -n 's/^POOL_DIR=//p' "$RUN/host.env")
+    refusals=$(sed -n 's/^REFUSALS=//p' "$RUN/host.env")
     say "host: a private libvirt; its state is in ${RUN#"$REPOSITORY/"}/host"
 }
 
@@ -113,12 +114,15 @@ write_configuration() {
 	memory = "8 GiB"
 	disk = "2 TiB"
 	END
+    # The private host's hook has it too: nothing runs there that it does not allow.
+    [[ -z $host_pid ]] || scripts/host.sh policy "$RUN/host" <"$policy"
     cat >"$RUN/broker.toml" <<-END
 	socket = "$sockets/broker.sock"
 	libvirt_uri = "$libvirt_uri"
 	policy = "$policy"
 	allow_users = ["$(id -un)"]
 	END
+    [[ -z $refusals ]] || echo "refusals = \"$refusals\"" >>"$RUN/broker.toml"
     cat >"$RUN/hvd.toml" <<-END
 	state_dir = "$RUN/hvd"
 	socket = "$sockets/hvd.sock"

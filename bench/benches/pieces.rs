@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, hint::black_box, sync::Arc, thread};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hv_model::{
-    access::{Action, Decision, Origin, Principal},
+    access::{Action, Decision, Grant, GrantSource, Origin, Principal, Role},
     audit::{AuditEvent, Decided, Digest, Draft, End, SignReason, Trust, verify},
     document::{self, Format},
     domain_xml::{RenderHost, render},

@@ -7,6 +7,7 @@ mod ways;
 
 use std::fs;
 
+use hv_e2e::{Daemons, PrivateHost, wait_for};
 use serde_json::Value;
 
 use self::{
@@ -83,6 +84,19 @@ fn what_the_policy_allows_runs_whoever_defined_it_and_each_refusal_is_on_record(
         reason.contains(&outside) && reason.contains("hyper-disks"),
         "{reason}"
     );
+}
+
+#[test]
+fn what_the_hook_refuses_is_told_to_who_looks_at_the_host() {
+    let place = Place::on(PrivateHost::start());
+    let product = Daemons::start(&place.host);
+    let outside = disk("hole", &place.canary().display().to_string(), "raw");
+    place.try_create(&outside).unwrap_err();
+
+    wait_for("health to say it", || {
+        let told = product.hv(&[]).stdout;
+        told.contains("hole was stopped").then_some(())
+    });
 }
 
 #[test]

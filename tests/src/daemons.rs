@@ -94,7 +94,8 @@ impl Daemons {
             "broker.toml",
             format!(
                 "socket = \"{at}/broker/broker.sock\"\nlibvirt_uri = \"{libvirt_uri}\"\n\
-                 policy = \"{at}/policy.toml\"\n{served}{broker}"
+                 policy = \"{at}/policy.toml\"\nrefusals = \"{}\"\n{served}{broker}",
+                host.refusals().display()
             ),
         );
         write(

@@ -153,6 +153,11 @@ impl PrivateHost {
         self.value("POOL_DIR").into()
     }
 
+    /// Where the hook leaves what it refused.
+    pub fn refusals(&self) -> PathBuf {
+        self.value("REFUSALS").into()
+    }
+
     /// A folder for what else belongs to this host; it goes with it.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -4,7 +4,7 @@
 use std::{
     io,
     os::fd::OwnedFd,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock, mpsc::Receiver},
     thread,
 };
@@ -25,7 +25,7 @@ use hv_model::{
     storage::{Pool, Volume, VolumeFormat, VolumeRef},
 };
 
-use crate::{facts::Hub, failure::no_policy, host, judging::Judging, link::Link};
+use crate::{facts::Hub, failure::no_policy, host, judging::Judging, link::Link, refusals};
 
 /// A host behind libvirt, within its policy. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -98,6 +98,11 @@ impl Broker {
     /// Those who want facts.
     pub(crate) fn hub(&self) -> &Hub {
         &self.host.hub
+    }
+
+    /// From now on tells what the guard refuses, which it leaves in this folder.
+    pub fn tell_refusals(&self, folder: &Path) -> io::Result<()> {
+        refusals::tell(folder, &self.host.hub)
     }
 
     /// How guests run.

@@ -22,6 +22,9 @@ pub struct Config {
     /// The host's policy.
     #[serde(default = "policy")]
     pub policy: PathBuf,
+    /// The folder where the guard's refusals wait to be told.
+    #[serde(default = "refusals")]
+    pub refusals: PathBuf,
     /// Who may use it besides root and its own user: names or numbers.
     #[serde(default)]
     pub allow_users: BTreeSet<Account>,
@@ -179,6 +182,10 @@ fn all_rights() -> BTreeSet<OperatorRight> {
 
 fn policy() -> PathBuf {
     "/etc/hyper-nixos/host-policy.toml".into()
+}
+
+fn refusals() -> PathBuf {
+    hv_guard::spool::FOLDER.into()
 }
 
 #[cfg(test)]

@@ -46,6 +46,12 @@ impl Hub {
         receiver
     }
 
+    /// Whether anybody wants facts.
+    pub(crate) fn is_heard(&self) -> bool {
+        let hub = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !hub.senders.is_empty()
+    }
+
     /// Says nothing of this VM until it is undefined: it is only there for a moment.
     pub(crate) fn mute(&self, vm: VmId) {
         self.0

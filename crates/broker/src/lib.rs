@@ -31,6 +31,7 @@ mod network;
 mod person;
 pub mod polkit;
 mod pool;
+mod refusals;
 mod state;
 mod volume;
 

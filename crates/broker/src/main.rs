@@ -67,6 +67,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     }
     let access = Access::of(&config)?;
     let broker = Broker::new(&config.libvirt_uri, &config.policy, Judging::of(&config))?;
+    broker.tell_refusals(&config.refusals)?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let owner = SocketOwner {
         user: access.owner,

@@ -96,6 +96,8 @@ kinds! {
     HostLost = "host.lost";
     /// The host is being listened to again.
     HostFound = "host.found";
+    /// The host's guard refused a VM, or found one that runs against the host's policy.
+    GuardRefused = "guard.refused";
     /// A resync found what no event had told.
     ResyncDifference = "host.resync-difference";
 }

@@ -19,6 +19,7 @@ use crate::{
     image::ImageFacts,
     name::{DeviceName, NetworkName, UserName, VmName},
     network::Network,
+    refusal::GuardRefusal,
     size::Size,
     storage::{Pool, Volume, VolumeFormat, VolumeRef},
     vm::{Arch, Firmware, Limits, VmSpec, VmState},
@@ -395,6 +396,8 @@ pub enum Fact {
         /// Which.
         name: NetworkName,
     },
+    /// The host's guard refused a VM, or found one that runs against the host's policy.
+    Refused(GuardRefusal),
     /// Nothing happened for a while; the host is there.
     Alive,
     /// The host cannot be reached; another fact follows when it can.

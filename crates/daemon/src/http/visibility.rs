@@ -23,6 +23,11 @@ impl Sight for Caller {
         self.may_see(Action::VmView, &Resource::vm(vm))
     }
 
+    fn sees_vm_named(&self, name: &str) -> bool {
+        let traits = VmTraits::named(name);
+        self.may_see(Action::VmView, &Resource::no_vm(&traits))
+    }
+
     /// Their own, and those on what they may see.
     fn sees_operation(&self, snapshot: &Snapshot, operation: &Operation) -> bool {
         self.may_see(Action::OperationView, &own(operation))

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use hv_model::{
     health::{Check, CheckStatus, Health},
     operation::{Operation, OperationState},
+    refusal::GuardRefusal,
     size::Size,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +18,7 @@ use super::{audit_checks, host_checks, space_checks, vm_checks};
 use crate::{
     app::App,
     audit::AuditState,
-    store::{OperationFilter, Result, Snapshot, VmRecord},
+    store::{OperationFilter, REFUSALS, Result, Snapshot, VmRecord},
 };
 
 /// For how long an operation that went wrong is worth a warning.
@@ -32,6 +33,8 @@ pub(super) struct Facts {
     pub(super) now: Timestamp,
     /// Operations that lately failed or were interrupted, the latest first.
     pub(super) went_wrong: Vec<Operation>,
+    /// What the host's guard lately refused, the latest last.
+    pub(super) refused: Vec<GuardRefusal>,
     /// The disk that holds the state; `None`, if it can't be looked at.
     pub(super) state_disk: Option<Space>,
     /// What is wrong with the policies that should be in force.
@@ -51,8 +54,28 @@ pub(super) struct Space {
 pub trait Sight {
     /// Whether they may see a VM.
     fn sees_vm(&self, vm: &VmRecord) -> bool;
+    /// Whether they may see a VM of which no more than its name is known.
+    fn sees_vm_named(&self, name: &str) -> bool;
     /// Whether they may see an operation.
     fn sees_operation(&self, snapshot: &Snapshot, operation: &Operation) -> bool;
+}
+
+/// The sight of the daemon itself, and of its tests: nothing is hidden.
+#[derive(Debug, Clone, Copy)]
+pub struct Everything;
+
+impl Sight for Everything {
+    fn sees_vm(&self, _: &VmRecord) -> bool {
+        true
+    }
+
+    fn sees_vm_named(&self, _: &str) -> bool {
+        true
+    }
+
+    fn sees_operation(&self, _: &Snapshot, _: &Operation) -> bool {
+        true
+    }
 }
 
 /// How well the host is, as far as somebody may see it: no check names what they may not see.
@@ -66,11 +89,13 @@ pub async fn health(app: &App, sight: &impl Sight) -> Result<Health> {
             target: None,
         };
         let page = read.operations(&filter, None, MANY)?;
-        Ok((page.items, space_checks::space_of(&folder)))
+        let refused = read.host_fact(REFUSALS)?.unwrap_or_default();
+        Ok((page.items, refused, space_checks::space_of(&folder)))
     });
-    let (mut went_wrong, state_disk) = read.await?;
+    let (mut went_wrong, mut refused, state_disk): (_, Vec<GuardRefusal>, _) = read.await?;
     let lately = |time: Timestamp| now.duration_since(time) < LATELY;
     went_wrong.retain(|operation| operation.ended.is_some_and(lately));
+    refused.retain(|refusal| lately(refusal.time) && sight.sees_vm_named(&refusal.name));
     let known = app.inventory.snapshot();
     went_wrong.retain(|operation| sight.sees_operation(&known, operation));
     let snapshot = seen_part(known, sight);
@@ -78,6 +103,7 @@ pub async fn health(app: &App, sight: &impl Sight) -> Result<Health> {
         snapshot,
         now,
         went_wrong,
+        refused,
         state_disk,
         policy_fault: app.access.fault(),
         audit: app.audit.state(),
@@ -204,6 +230,7 @@ pub(super) mod tests {
             snapshot: Arc::new(snapshot),
             now,
             went_wrong: Vec::new(),
+            refused: Vec::new(),
             state_disk: Some(space),
             policy_fault: None,
             audit: AuditState::default(),

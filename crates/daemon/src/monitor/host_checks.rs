@@ -4,6 +4,8 @@
 use hv_model::{
     health::{Check, CheckStatus},
     host::Acceleration,
+    name::VmName,
+    refusal::GuardEffect,
 };
 
 use super::health::{Facts, ago, bad, count, listed, pass};
@@ -15,6 +17,7 @@ pub(super) fn all(facts: &Facts) -> Vec<Check> {
         missed_facts(facts),
         operations(facts),
         policies(facts),
+        refusals(facts),
     ]
 }
 
@@ -126,8 +129,48 @@ fn operations(facts: &Facts) -> Check {
     )
 }
 
+fn refusals(facts: &Facts) -> Check {
+    let id = "guard.refused";
+    let Some(last) = facts.refused.last() else {
+        return pass(id, "The host's policy stopped no VM within the last day.");
+    };
+    let mut names: Vec<&str> = facts
+        .refused
+        .iter()
+        .map(|each| each.name.as_str())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let what = match last.effect {
+        GuardEffect::Refused => "was stopped",
+        GuardEffect::Reported => "was found running",
+    };
+    let reason = last.reasons.first().map_or("", String::as_str);
+    // Only a name that means nothing to a shell goes into a command.
+    let look = last.name.parse::<VmName>().ok();
+    let look = look.map(|name| format!("virsh dumpxml {name} | hv-guard --check -"));
+    bad(
+        id,
+        CheckStatus::Warn,
+        format!(
+            "The host's policy does not allow VMs that were to run within the last day: {}. {} {what} \
+             {} ago: {reason}",
+            listed(names.iter().copied()),
+            last.name,
+            ago(facts, last.time),
+        ),
+        "Somebody with rights on libvirt wanted a VM that could reach the host, or the policy lacks \
+         what an honest VM needs.",
+        look.into_iter().chain([
+            "If the VM is honest, let root add what it needs to the host's policy.".to_owned(),
+        ]),
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use hv_model::refusal::GuardRefusal;
+
     use super::*;
     use crate::monitor::health::tests::facts;
 
@@ -150,6 +193,29 @@ mod tests {
         let check = missed_facts(&facts(|snapshot| snapshot.missed_facts = 2));
         assert_eq!(check.status, CheckStatus::Warn);
         assert_eq!(missed_facts(&facts(|_| {})).status, CheckStatus::Pass);
+    }
+
+    #[test]
+    fn what_the_guard_stopped_is_worth_a_warning() {
+        let mut facts = facts(|_| {});
+        assert_eq!(refusals(&facts).status, CheckStatus::Pass);
+        facts.refused.push(GuardRefusal {
+            time: "2026-01-02T03:00:05Z".parse().unwrap(),
+            name: "hole".to_owned(),
+            id: None,
+            operation: "prepare".to_owned(),
+            effect: GuardEffect::Refused,
+            reasons: vec!["domain/os/kernel: \"/boot/x\"".to_owned()],
+        });
+        let check = refusals(&facts);
+        assert_eq!(check.status, CheckStatus::Warn);
+        assert!(
+            check
+                .observed
+                .ends_with("hole was stopped 4 min ago: domain/os/kernel: \"/boot/x\""),
+            "{}",
+            check.observed
+        );
     }
 
     #[test]

@@ -7,4 +7,4 @@ mod host_checks;
 mod space_checks;
 mod vm_checks;
 
-pub use self::health::{Sight, health};
+pub use self::health::{Everything, Sight, health};

@@ -79,7 +79,7 @@ impl Observer {
         Ok(())
     }
 
-    fn host_subject(&self) -> Subject {
+    pub(super) fn host_subject(&self) -> Subject {
         let snapshot = self.0.store.inventory().snapshot();
         Subject {
             kind: "host".to_owned(),

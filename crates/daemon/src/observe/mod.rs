@@ -26,6 +26,7 @@ mod freshness;
 mod guest;
 mod look;
 mod rebuild;
+mod refused;
 mod resync;
 mod state;
 
@@ -310,6 +311,7 @@ impl Observer {
         let mut states = Vec::new();
         let mut look = BTreeSet::new();
         let mut networks_changed = false;
+        let mut refused = Vec::new();
         for fact in batch.drain(..) {
             match fact {
                 Fact::State(facts) => states.push(state::Told::State(facts)),
@@ -318,8 +320,10 @@ impl Observer {
                     look.insert(id);
                 }
                 Fact::Network { .. } => networks_changed = true,
+                Fact::Refused(refusal) => refused.push(refusal),
                 Fact::Alive => {}
                 Fact::Lost { why } => {
+                    self.take_refusals(std::mem::take(&mut refused)).await?;
                     self.take_states(std::mem::take(&mut states), &mut look)
                         .await?;
                     self.lost(why).await?;
@@ -327,6 +331,7 @@ impl Observer {
                 Fact::Found => self.catch_up(schedule).await?,
             }
         }
+        self.take_refusals(refused).await?;
         let told = self.take_states(states, &mut look).await?;
         if self.is_live() {
             if networks_changed {

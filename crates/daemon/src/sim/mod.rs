@@ -24,8 +24,9 @@ use std::{
 };
 
 use hv_model::{
-    hypervisor::{Behalf, ForeignVm, HypervisorError},
+    hypervisor::{Behalf, Fact, ForeignVm, HypervisorError},
     id::VmId,
+    refusal::GuardRefusal,
     size::Size,
     storage::{Volume, VolumeRef},
     vm::VmState,
@@ -109,6 +110,11 @@ impl SimulatedHost {
     /// Loses the connection to the host, as when libvirt stops; VMs go on running.
     pub fn lose(&self, why: &str) {
         self.state().lose(why);
+    }
+
+    /// The host's guard refuses a VM that somebody else wants to run.
+    pub fn refuse(&self, refusal: GuardRefusal) {
+        self.state().tell(&Fact::Refused(refusal));
     }
 
     /// The host can be reached again.

@@ -20,6 +20,9 @@ use crate::clock::Ids;
 /// The name of the file that keeps the host's id.
 const FILE: &str = "host-id";
 
+/// What the host's guard lately refused.
+pub const REFUSALS: &str = "refusals";
+
 /// Reads the host's id from the state folder, or makes one there.
 pub(super) fn id(folder: &Path, ids: &Ids) -> Result<HostId> {
     let path = folder.join(FILE);

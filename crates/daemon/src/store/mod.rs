@@ -42,6 +42,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::{
     error::{Result, StoreError},
     event::EventFilter,
+    host::REFUSALS,
     inventory::{Inventory, Snapshot, VmRecord},
     operation::{OperationFilter, OperationRow},
     transaction::{ReadTransaction, WriteTransaction},

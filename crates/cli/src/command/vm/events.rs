@@ -184,7 +184,10 @@ fn details(data: &serde_json::Value, told: &[&str]) -> String {
 
 const fn paint(kind: EventKind) -> Paint {
     match kind {
-        EventKind::VmCrashed | EventKind::VmRestartGivenUp | EventKind::HostLost => Paint::Bad,
+        EventKind::VmCrashed
+        | EventKind::VmRestartGivenUp
+        | EventKind::HostLost
+        | EventKind::GuardRefused => Paint::Bad,
         EventKind::VmTrashed | EventKind::VmRemoved | EventKind::ResyncDifference => Paint::Warning,
         EventKind::HostFound | EventKind::VmRestored => Paint::Good,
         _ => Paint::Plain,
@@ -202,6 +205,10 @@ fn words(event: &Event) -> (String, &'static [&'static str]) {
     };
     match (event.kind, text("to"), text("state")) {
         (EventKind::VmState, Some(state), _) => (format!("is {state}"), &["to"]),
+        (EventKind::GuardRefused, ..) if text("effect").as_deref() == Some("reported") => {
+            ("runs against the host's policy".into(), &["effect"])
+        }
+        (EventKind::GuardRefused, ..) => (plain(event.kind).into(), &["effect"]),
         (EventKind::VmRenamed, Some(name), _) => (format!("is called {name}"), &["to"]),
         (EventKind::OperationEnded, _, Some(state)) => (state.into_owned(), &["state", "kind"]),
         (EventKind::OperationQueued, ..) => (plain(event.kind).into(), &["state", "kind"]),
@@ -234,6 +241,7 @@ const fn plain(kind: EventKind) -> &'static str {
         EventKind::OperationEnded => "ended",
         EventKind::HostLost => "is not being listened to",
         EventKind::HostFound => "is being listened to again",
+        EventKind::GuardRefused => "was refused by the host's policy",
         EventKind::ResyncDifference => "was different from what was known",
     }
 }
@@ -274,6 +282,16 @@ mod tests {
                 "host",
                 "node-1",
                 serde_json::json!({"why": "the broker ended"}),
+            ),
+            event(
+                EventKind::GuardRefused,
+                "vm",
+                "hole",
+                serde_json::json!({
+                    "operation": "prepare",
+                    "effect": "refused",
+                    "why": "domain/os/kernel: \"/boot/x\"; allowed: a file in /pools/images"
+                }),
             ),
         ];
         let lines: String = events

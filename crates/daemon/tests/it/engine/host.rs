@@ -3,10 +3,12 @@
 
 use hv_model::{
     event::EventKind,
+    health::CheckStatus,
     hypervisor::{AgentLink, Definition, ForeignVm},
     id::VmId,
     inventory::{ChangeVm, Management},
     problem::ProblemKind,
+    refusal::{GuardEffect, GuardRefusal},
     vm::{VmSpec, VmState},
 };
 use hvd::{engine::JobRequest, store::Snapshot};
@@ -271,6 +273,41 @@ async fn how_old_what_is_known_is_counts_from_when_the_host_was_heard_last() {
     let seen = world.clock.now();
     lose_for(&world, 30).await;
     assert_eq!(world.known().freshness.seen, Some(seen));
+}
+
+#[tokio::test]
+async fn what_the_guard_refuses_is_an_event_and_a_warning() {
+    let world = World::new().await;
+    let refusal = GuardRefusal {
+        time: jiff::Timestamp::UNIX_EPOCH,
+        name: "hole".to_owned(),
+        id: Some(THEIRS),
+        operation: "prepare".to_owned(),
+        effect: GuardEffect::Refused,
+        reasons: vec!["one".to_owned(), "two".to_owned()],
+    };
+    for _ in 0..30 {
+        world.host.refuse(refusal.clone());
+    }
+    world.host.lose("so that all before is taken");
+    world.until(|known| !known.freshness.live).await;
+
+    let told = world.events(&[EventKind::GuardRefused]).await;
+    assert_eq!(told.len(), 30);
+    assert_eq!(told[0].subject.id, THEIRS.to_string());
+    assert_eq!(told[0].data["why"], "one; two");
+    let health = hvd::monitor::health(&world.app, &hvd::monitor::Everything).await.unwrap();
+    let check = health
+        .checks
+        .iter()
+        .find(|check| check.id == "guard.refused")
+        .unwrap();
+    assert_eq!(check.status, CheckStatus::Warn);
+    assert!(
+        check.observed.contains("hole was stopped 0 s ago: one"),
+        "{}",
+        check.observed
+    );
 }
 
 #[tokio::test]
