@@ -12,4 +12,6 @@ mod death;
 mod host;
 mod life;
 mod others;
+mod rights;
+mod strict;
 mod trouble;

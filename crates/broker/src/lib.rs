@@ -31,6 +31,7 @@ mod network;
 mod person;
 pub mod polkit;
 mod pool;
+pub mod rights;
 mod state;
 mod volume;
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use hv_model::hypervisor::Hypervisor;
+use hv_port::rights::Finding;
 
 use crate::{
     clock::{Clock, Ids},
@@ -28,6 +29,8 @@ pub struct App {
     pub clock: Clock,
     /// The configuration.
     pub config: Arc<Config>,
+    /// What was wrong with hvd's own rights when it started.
+    pub rights: Arc<[Finding]>,
 }
 
 /// What an [`App`] is made of.
@@ -42,6 +45,8 @@ pub struct Parts {
     pub ids: Ids,
     /// The kernel's id of this boot of the host; VMs are started with the host when it changes.
     pub boot: String,
+    /// What is wrong with hvd's own rights.
+    pub rights: Vec<Finding>,
     /// What a test does to the store.
     pub store_options: StoreOptions,
 }
@@ -55,6 +60,7 @@ impl Parts {
             clock: Clock::system(),
             ids: Ids::random(),
             boot,
+            rights: Vec::new(),
             store_options: StoreOptions::default(),
         }
     }
@@ -70,6 +76,7 @@ impl App {
             clock,
             ids,
             boot,
+            rights,
             store_options,
         } = parts;
         let store = Store::open_with(&config.state_dir, clock.clone(), ids.clone(), store_options)?;
@@ -98,6 +105,7 @@ impl App {
             port,
             clock,
             config,
+            rights: rights.into(),
         };
         observer.run();
         app.engine.run();

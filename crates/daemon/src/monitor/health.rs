@@ -11,9 +11,10 @@ use hv_model::{
     operation::{Operation, OperationState},
     size::Size,
 };
+use hv_port::rights::Finding;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{host_checks, space_checks, vm_checks};
+use super::{host_checks, rights, space_checks, vm_checks};
 use crate::{
     app::App,
     store::{OperationFilter, Result, Snapshot},
@@ -31,6 +32,8 @@ pub(super) struct Facts {
     pub(super) now: Timestamp,
     /// Operations that lately failed or were interrupted, the latest first.
     pub(super) went_wrong: Vec<Operation>,
+    /// What is wrong with hvd's own rights.
+    pub(super) rights: Arc<[Finding]>,
     /// The disk that holds the state; `None`, if it can't be looked at.
     pub(super) state_disk: Option<Space>,
 }
@@ -63,12 +66,14 @@ pub async fn health(app: &App) -> Result<Health> {
         snapshot,
         now,
         went_wrong,
+        rights: Arc::clone(&app.rights),
         state_disk,
     }))
 }
 
 fn judge(facts: &Facts) -> Health {
     let mut checks = host_checks::all(facts);
+    checks.push(rights::check(facts));
     checks.extend(space_checks::all(facts));
     checks.extend(vm_checks::all(facts));
     // Checks of the same status keep their order.
@@ -174,6 +179,7 @@ pub(super) mod tests {
             snapshot: Arc::new(snapshot),
             now,
             went_wrong: Vec::new(),
+            rights: [].into(),
             state_disk: Some(space),
         }
     }

@@ -3,6 +3,7 @@
 
 mod health;
 mod host_checks;
+pub mod rights;
 mod space_checks;
 mod vm_checks;
 
