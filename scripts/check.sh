@@ -49,6 +49,15 @@ check_licences() {
     cargo fetch --locked && cargo deny --offline --locked --log-level error check licenses bans sources
 }
 
+# The exposure of each unit, from 0 to 10 in tenths; above 1.2 it fails.
+check_exposure() {
+    local unit
+    for unit in packaging/systemd/*.service; do
+        systemd-analyze security --offline=true --threshold=12 --no-pager "$unit" |
+            grep 'Overall exposure' || return 1
+    done
+}
+
 check_clippy() { cargo clippy --workspace --all-targets --locked -- -D warnings; }
 
 # Tests and binaries at once, so that both are built with the same features.
@@ -109,6 +118,7 @@ step shellcheck check_shell
 step 'licence headers' scripts/spdx.sh
 step dependencies scripts/dependencies.sh
 step 'licences, bans, sources' check_licences
+step 'exposure of the units' check_exposure
 step clippy check_clippy
 step build build
 step 'generated files' check_generated

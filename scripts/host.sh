@@ -117,7 +117,8 @@ lay_out() {
     [[ -z ${HOST_SOCKET_GROUP:-} ]] || { group=$HOST_SOCKET_GROUP && others=0770; }
     [[ -z ${HOST_POLKIT_RULES:-} ]] || { judge=polkit && drivers='access_drivers = ["polkit"]'; }
     rm -rf "$place/run" "$place"/log/*.log "$record"
-    mkdir -p "$record" "$place"/{run/{dbus,lock,libvirt},etc/libvirt/qemu/networks/autostart,lib,log,cache/qemu/capabilities,pools}
+    rm -rf "$place"/etc/{files,work}
+    mkdir -p "$record" "$place"/{run/{dbus,lock,libvirt},etc/{files,work},etc/libvirt/qemu/networks/autostart,lib,log,cache/qemu/capabilities,pools}
     chmod o+x "$place" "$place/run" "$place/pools"
     ln -s "$place/run" "$record/run"
     mkdir -p "$place/run$record"
@@ -127,9 +128,9 @@ lay_out() {
     printf '%s\n' "${HOST_GROUP:-}" >"$record/group"
 
     uuid=$(printf '%s' "$folder" | sha256sum | sed -E 's/^(.{8})(.{4})(.{3})(.{3})(.{12}).*/\1-\2-4\3-8\4-\5/')
-    tr -d - <<<"$uuid" >"$place/etc/machine-id"
+    tr -d - <<<"$uuid" >"$place/etc/files/machine-id"
     echo "hv-$id" >"$place/etc/hostname"
-    printf '127.0.0.1 localhost hv-%s\n::1 localhost\n' "$id" >"$place/etc/hosts"
+    printf '127.0.0.1 localhost hv-%s\n::1 localhost\n' "$id" >"$place/etc/files/hosts"
     printf '# Written by scripts/host.sh.\n%s\n' "${HOST_QEMU_CONF:-}" >"$place/etc/libvirt/qemu.conf"
     # The rest of the host's confinement is the kernel's, not ours to load and leave.
     if grep -qs Y /sys/module/apparmor/parameters/enabled; then
@@ -163,8 +164,8 @@ lay_out() {
     else
         rm -f "$place/polkit-1/rules.d/10-hyper-nixos.rules"
     fi
-    { cat /etc/passwd && printf '%s\n' "${HOST_PASSWD:-}"; } | grep . >"$place/etc/passwd"
-    { cat /etc/group && printf '%s\n' "${HOST_GROUPS:-}"; } | grep . >"$place/etc/group"
+    { cat /etc/passwd && printf '%s\n' "${HOST_PASSWD:-}"; } | grep . >"$place/etc/files/passwd"
+    { cat /etc/group && printf '%s\n' "${HOST_GROUPS:-}"; } | grep . >"$place/etc/files/group"
     # Asking QEMU what it can do takes seconds; libvirt checks itself whether an answer is still true.
     cp -n "$REPOSITORY"/.cache/libvirt-capabilities/*.xml "$place/cache/qemu/capabilities/" 2>/dev/null || true
 }

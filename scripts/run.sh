@@ -9,6 +9,11 @@
 # run, processes do not. SIGINT and SIGTERM stop it; when it is killed, what it
 # started ends, too. Once the VM's agent answers, .run/ready holds HV_SOCKET,
 # LIBVIRT_URI and PID, one KEY=VALUE a line; it is gone when the run is over.
+#
+# hvd and hv-broker run as two users that no file knows, without any right of
+# root's; the broker has no network, and a private libvirt is open to it alone.
+# On the machine's own libvirt, which decides itself whom it serves, the broker
+# is root. In a folder that other users can't enter, hvd is whoever runs this.
 set -euo pipefail
 # Every child in a process group of its own: Ctrl-C reaches this script alone,
 # which then stops them in order.
@@ -19,9 +24,13 @@ cd "$REPOSITORY"
 # HV_RUN: another folder than .run, for a run beside it.
 readonly RUN=${HV_RUN:-$REPOSITORY/.run} VM=demo IMAGE=demo
 readonly AGENT_SECONDS=120 START_SECONDS=60
+# Of a range that systemd leaves to nobody.
+readonly HVD_USER=60901 BROKER_USER=60902
 binaries=${CARGO_TARGET_DIR:-$REPOSITORY/target}/debug
 host_pid='' broker_pid='' hvd_pid='' vm_started='' listen='' stopping='' refusals=''
-policy=/run/hyper-nixos-dev/policy-$(printf '%s' "$RUN" | sha256sum | cut -c1-8).toml
+hvd_words=() broker_words=()
+id=$(printf '%s' "$RUN" | sha256sum | cut -c1-8)
+policy=/run/hyper-nixos-dev/policy-$id.toml broker_config=/run/hyper-nixos-dev/broker-$id.toml
 
 parse_options() {
     while (($#)); do
@@ -49,7 +58,7 @@ stop_other() {
         flock --timeout 60 9 || fail "the run with process $(<"$RUN/pid") does not end"
     fi
     # One that was killed left it.
-    [[ ! -e $policy ]] || as_root rm -f "$policy"
+    [[ ! -e $policy ]] || as_root rm -f "$policy" "$broker_config"
 }
 
 be_alone() {
@@ -77,7 +86,15 @@ find_host() {
         pools=/var/lib/hyper-nixos-dev/system
         as_root install -d -m 711 /var/lib/hyper-nixos-dev "$pools"
         say "host: this machine's libvirt; disks in $pools"
+        broker_words=()
         return
+    fi
+    if ((${#broker_words[@]})); then
+        local name=hv-broker
+        export HOST_SOCKET_GROUP=$BROKER_USER
+        # libvirt turns away whom its host does not know.
+        export HOST_PASSWD=$name:x:$BROKER_USER:$BROKER_USER::/nonexistent:/usr/sbin/nologin
+        export HOST_GROUPS=$name:x:$BROKER_USER:
     fi
     HOST_HOOK=$binaries/hv-guard scripts/host.sh hold "$RUN/host" <"$RUN/tie" >"$RUN/host.env" 8>&- 9>&- &
     host_pid=$!
@@ -116,21 +133,32 @@ write_configuration() {
 	END
     # The private host's hook has it too: nothing runs there that it does not allow.
     [[ -z $host_pid ]] || scripts/host.sh policy "$RUN/host" <"$policy"
-    cat >"$RUN/broker.toml" <<-END
-	socket = "$sockets/broker.sock"
+    as_root install -m 644 /dev/stdin "$broker_config" <<-END
+	socket = "$sockets/broker/broker.sock"
 	libvirt_uri = "$libvirt_uri"
 	policy = "$policy"
-	allow_users = ["$(id -un)"]
+	allow_users = [$hvd_user]
+	socket_group = $hvd_group
+	${refusals:+refusals = "$refusals"}
 	END
-    [[ -z $refusals ]] || echo "refusals = \"$refusals\"" >>"$RUN/broker.toml"
     cat >"$RUN/hvd.toml" <<-END
 	state_dir = "$RUN/hvd"
-	socket = "$sockets/hvd.sock"
-	socket_group = "$(id -gn)"
-	broker_socket = "$sockets/broker.sock"
+	socket = "$sockets/api/hvd.sock"
+	broker_socket = "$sockets/broker/broker.sock"
 	END
     # In a container nobody may listen to what goes to the system's log.
     [[ -S /dev/log ]] || printf '\n[audit]\nsyslog = "none"\n' >>"$RUN/hvd.toml"
+    # Root needs no group to open it, and no grant.
+    if ((EUID != 0)); then
+        sed -i "2a socket_group = \"$(id -gn)\"" "$RUN/hvd.toml"
+        cat >>"$RUN/hvd.toml" <<-END
+
+	[[access.grants]]
+	name = "you"
+	to = "user:$(id -un)"
+	role = "admin"
+	END
+    fi
     [[ -z $listen ]] || printf '\n[listen]\naddress = "%s"\n' "$listen" >>"$RUN/hvd.toml"
 }
 
@@ -139,9 +167,48 @@ place_sockets() {
     sockets=$RUN
     if ((${#RUN} > 90)); then
         sockets=$(mktemp -d /tmp/hyper-nixos-XXXXXX)/run
+        chmod 711 "${sockets%/run}"
         ln -s "$RUN" "$sockets"
     fi
-    export HV_SOCKET=$sockets/hvd.sock
+    export HV_SOCKET=$sockets/api/hvd.sock
+}
+
+# Who the daemons are, and the words that make them that.
+choose_users() {
+    local bare=(--no-new-privs --inh-caps=-all --bounding-set=-all) groups kvm=0
+    [[ ! -c /dev/kvm ]] || kvm=$(stat -c %g /dev/kvm)
+    hvd_user=$(id -u) hvd_group=$(id -g)
+    if reachable "$RUN" && reachable "$binaries"; then
+        hvd_user=$HVD_USER hvd_group=$HVD_USER
+        # The group that its socket is for; to root it is open anyway.
+        groups=(--clear-groups)
+        ((EUID == 0)) || groups=(--groups "$(id -g)")
+        hvd_words=(setpriv "--reuid=$HVD_USER" "--regid=$HVD_USER" "${groups[@]}" "${bare[@]}")
+        groups=(--groups "$HVD_USER")
+        ((kvm == 0)) || groups=(--groups "$HVD_USER,$kvm")
+        broker_words=(unshare --net setpriv "--reuid=$BROKER_USER" "--regid=$BROKER_USER" "${groups[@]}" "${bare[@]}")
+    else
+        say "hvd runs as you and the broker as root: other users can't enter $REPOSITORY"
+    fi
+}
+
+# Can a user without rights walk to this folder?
+reachable() {
+    local path=$1
+    while [[ $path != / ]]; do
+        [[ $(stat -c %A "$path") == *[xt] ]] || return 1
+        path=$(dirname "$path")
+    done
+}
+
+# A folder for each: no daemon can put something in the other's place.
+make_folders() {
+    local broker_user=$BROKER_USER
+    [[ ${broker_words[*]} == *--reuid* ]] || broker_user=0
+    as_root install -d -m 700 -o "$hvd_user" -g "$hvd_group" "$RUN/hvd"
+    as_root chown -R "$hvd_user:$hvd_group" "$RUN/hvd"
+    as_root install -d -m 755 -o "$hvd_user" -g "$hvd_group" "$RUN/api"
+    as_root install -d -m 755 -o "$broker_user" -g "$broker_user" "$RUN/broker"
 }
 
 # In the background, so that `exec` replaces a subshell.
@@ -153,9 +220,9 @@ start_daemon() {
 
 start_daemons() {
     rm -f "$RUN"/log/stop.log
-    start_daemon broker "${root[@]}" scripts/tied.sh "$binaries/hv-broker" --config "$RUN/broker.toml" &
+    start_daemon broker "${root[@]}" scripts/tied.sh "${broker_words[@]}" "$binaries/hv-broker" --config "$broker_config" &
     broker_pid=$!
-    start_daemon hvd scripts/tied.sh "$binaries/hvd" --config "$RUN/hvd.toml" &
+    start_daemon hvd ${hvd_words:+"${root[@]}"} scripts/tied.sh "${hvd_words[@]}" "$binaries/hvd" --config "$RUN/hvd.toml" &
     hvd_pid=$!
     wait_until "$START_SECONDS" "hvd to reach the host" host_is_live
 }
@@ -245,8 +312,8 @@ stop_all() {
     # What is left are commands that a signal cut short.
     jobs -p | while read -r pid; do kill -TERM "$pid" 2>/dev/null || true; done
     [[ ${sockets:-$RUN} == "$RUN" ]] || rm -rf "${sockets%/run}"
-    [[ ! -e $policy ]] || as_root rm -f "$policy"
-    rm -f "$RUN"/{*.sock,tie,host.env}
+    [[ ! -e $policy ]] || as_root rm -f "$policy" "$broker_config"
+    rm -f "$RUN"/{tie,host.env}
     [[ -z $hvd_pid ]] || say "stopped; nothing is left running" 2>&"$terminal"
     exit "$status"
 }
@@ -274,7 +341,9 @@ main() {
     say "building"
     await cargo build --workspace --bins --locked --quiet
     place_sockets
+    choose_users
     find_host
+    make_folders
     write_configuration
     start_daemons
     start_vm

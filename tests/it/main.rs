@@ -14,4 +14,6 @@ mod hole;
 mod host;
 mod life;
 mod others;
+mod rights;
+mod strict;
 mod trouble;

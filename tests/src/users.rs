@@ -55,7 +55,9 @@ impl User {
     /// The words before a command that let it run as this user: no right of root's is left, none
     /// can be got back, and it ends with the process that started it.
     pub fn prefix(self) -> Vec<String> {
-        let groups: Vec<_> = self.groups.iter().map(u32::to_string).collect();
+        let kvm = (self.id == BROKER.id).then(kvm_group).flatten();
+        let groups = self.groups.iter().copied().chain(kvm);
+        let groups: Vec<_> = groups.map(|group| group.to_string()).collect();
         let groups = match groups.as_slice() {
             [] => "--clear-groups".to_owned(),
             groups => format!("--groups={}", groups.join(",")),
@@ -86,6 +88,12 @@ impl User {
         command.args(words).arg(program);
         command
     }
+}
+
+/// The group that may use KVM, where there is one.
+fn kvm_group() -> Option<u32> {
+    let device = fs::metadata("/dev/kvm").ok()?;
+    (device.mode() & 0o060 == 0o060).then(|| device.gid())
 }
 
 /// Whether this process may become other users.

@@ -230,6 +230,20 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_configuration_serves_hvd_and_its_policy_is_one() {
+        let text = include_str!("../../../packaging/etc/broker.toml");
+        let config: Config = toml::from_str(text).unwrap();
+        let hvd = Account::Name("hvd".to_owned());
+        assert_eq!(config.allow_users, [hvd.clone()].into());
+        assert_eq!(config.socket_group, Some(hvd));
+        let strict = text.replace("\n#[[", "\n[[").replace("\n#group", "\ngroup");
+        let strict: Config = toml::from_str(&strict).unwrap();
+        assert_eq!(strict.operators.len(), 1);
+        let policy = include_str!("../../../packaging/etc/host-policy.toml");
+        hv_guard::HostPolicy::parse(policy).unwrap();
+    }
+
+    #[test]
     fn accounts_are_names_or_numbers_and_unknown_keys_are_errors() {
         let text = "socket = '/x'\nallow_users = ['hvd', 990]\nsocket_group = 'hvd'";
         let config: Config = toml::from_str(text).unwrap();

@@ -12,6 +12,8 @@
 //! call. Before its use libvirt must refuse to let it become the broker again: where it does not
 //! refuse that, it judges nothing, and neither would it refuse what comes next.
 
+use std::collections::BTreeSet;
+
 use hv_libvirt::{Connection, ErrorKind, Identity};
 use hv_model::{
     hypervisor::{HypervisorError, HypervisorErrorKind, Result},
@@ -19,8 +21,9 @@ use hv_model::{
 };
 
 use crate::{
+    account::Access,
     broker::Broker,
-    config::{OperatorRule, Profile},
+    config::{Config, OperatorRule, Profile},
     failure::{Explain, fail},
     person::{self, Person},
 };
@@ -30,6 +33,8 @@ use crate::{
 pub struct Judging {
     profile: Profile,
     operators: Vec<OperatorRule>,
+    /// Who is no person: those who speak to the port, and the broker itself.
+    services: BTreeSet<u32>,
 }
 
 /// Whether something is done without a person, too.
@@ -47,14 +52,16 @@ impl Judging {
         Self {
             profile: Profile::Production,
             operators: Vec::new(),
+            services: BTreeSet::new(),
         }
     }
 
     /// What the configuration says.
-    pub fn of(config: &crate::Config) -> Self {
+    pub fn of(config: &Config, access: &Access) -> Self {
         Self {
             profile: config.profile,
             operators: config.operators.clone(),
+            services: access.users.clone(),
         }
     }
 }
@@ -118,7 +125,7 @@ impl Broker {
         let judging = self.judging();
         match (judging.profile, self.behalf()) {
             (Profile::Strict, Some(behalf)) => {
-                person::resolve(behalf, &judging.operators).map(Some)
+                person::resolve(behalf, &judging.services, &judging.operators).map(Some)
             }
             (Profile::Strict, None) | (Profile::Production, _) => Ok(None),
         }

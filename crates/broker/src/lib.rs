@@ -32,6 +32,7 @@ mod person;
 pub mod polkit;
 mod pool;
 mod refusals;
+pub mod rights;
 mod state;
 mod volume;
 

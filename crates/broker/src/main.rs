@@ -5,9 +5,9 @@
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc, thread};
 
 use clap::{Parser, Subcommand};
-use hv_broker::{Access, Broker, Config, Judging, polkit};
+use hv_broker::{Access, Broker, Config, Judging, polkit, rights};
 use hv_model::hypervisor::Hypervisor;
-use hv_port::{Server, SocketOwner};
+use hv_port::{Server, SocketOwner, rights::Process};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -66,14 +66,21 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     let access = Access::of(&config)?;
-    let broker = Broker::new(&config.libvirt_uri, &config.policy, Judging::of(&config))?;
+    for finding in rights::examine(&Process::this()?, &config, &arguments.config, &access) {
+        tracing::error!(fix = finding.fix, "{}", finding.what);
+    }
+    let broker = Broker::new(
+        &config.libvirt_uri,
+        &config.policy,
+        Judging::of(&config, &access),
+    )?;
     broker.tell_refusals(&config.refusals)?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let owner = SocketOwner {
         user: access.owner,
         group: access.group,
     };
-    let server = Server::bind(&config.socket, access.users, owner)?;
+    let server = Server::bind(&config.socket, access.users.clone(), owner)?;
     let stop = server.stopper();
     thread::Builder::new()
         .name("signals".to_owned())

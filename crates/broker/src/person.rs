@@ -3,8 +3,11 @@
 //!
 //! In profile `strict` libvirt judges people, whom it knows as users of the host. What the port
 //! says of a person is checked against the host's own accounts, since whoever speaks to the port
-//! may have been taken over: it can name neither root nor the broker's own user, whose rights
-//! would be more than a person's, nor anybody outside the groups that the configuration lists.
+//! may have been taken over. It can name neither root nor the user of a service (the broker's own
+//! may more than any person, hvd's is in the groups of people to serve them), nor anybody outside
+//! the groups that the configuration lists.
+
+use std::collections::BTreeSet;
 
 use hv_model::hypervisor::{Behalf, HypervisorError, HypervisorErrorKind, Result};
 
@@ -27,9 +30,14 @@ struct Known {
 }
 
 /// The person that a call names, if they may be acted for at all.
-pub(crate) fn resolve(behalf: &Behalf, operators: &[OperatorRule]) -> Result<Person> {
-    let own = rustix::process::geteuid().as_raw();
-    vouch(behalf, known(behalf.name.as_str()), own, operators).map_err(|why| {
+///
+/// Users in `services` are none.
+pub(crate) fn resolve(
+    behalf: &Behalf,
+    services: &BTreeSet<u32>,
+    operators: &[OperatorRule],
+) -> Result<Person> {
+    vouch(behalf, known(behalf.name.as_str()), services, operators).map_err(|why| {
         tracing::warn!(person = %behalf.name, uid = ?behalf.uid, why, "not acted for");
         HypervisorError::new(HypervisorErrorKind::Denied, why)
     })
@@ -50,7 +58,7 @@ fn known(name: &str) -> Option<Known> {
 fn vouch(
     behalf: &Behalf,
     known: Option<Known>,
-    own: u32,
+    services: &BTreeSet<u32>,
     operators: &[OperatorRule],
 ) -> std::result::Result<Person, String> {
     let name = behalf.name.as_str();
@@ -66,7 +74,7 @@ fn vouch(
             known.user
         ));
     }
-    if known.user == 0 || known.user == own {
+    if known.user == 0 || services.contains(&known.user) {
         return Err(format!(
             "{name} is no person whom libvirt could judge: in profile strict use an account of your \
              own"
@@ -91,7 +99,8 @@ fn vouch(
 mod tests {
     use super::*;
 
-    const OWN: u32 = 990;
+    const BROKER: u32 = 990;
+    const HVD: u32 = 991;
 
     fn judged(
         name: &str,
@@ -108,7 +117,7 @@ mod tests {
             groups: vec!["users".to_owned(), "hv-users".to_owned()],
         });
         let rule: OperatorRule = toml::from_str("group = 'hv-users'").unwrap();
-        vouch(&behalf, known, OWN, &[rule])
+        vouch(&behalf, known, &[BROKER, HVD].into(), &[rule])
     }
 
     #[test]
@@ -119,11 +128,17 @@ mod tests {
     }
 
     #[test]
-    fn nobody_acts_as_root_as_the_broker_or_under_a_name_that_is_anothers() {
+    fn nobody_acts_as_root_as_a_service_or_under_a_name_that_is_anothers() {
         for (name, claimed, user, words) in [
             ("root", Some(0), Some(0), "account of your own"),
             ("toor", None, Some(0), "account of your own"),
-            ("hv-broker", Some(OWN), Some(OWN), "account of your own"),
+            (
+                "hv-broker",
+                Some(BROKER),
+                Some(BROKER),
+                "account of your own",
+            ),
+            ("hvd", None, Some(HVD), "account of your own"),
             ("ada", Some(0), Some(1000), "not 0"),
             ("ghost", Some(1000), None, "no user ghost"),
         ] {
@@ -144,12 +159,12 @@ mod tests {
             groups: vec!["hv-users-too".to_owned()],
         };
         let rule: OperatorRule = toml::from_str("group = 'hv-users'").unwrap();
-        let why = vouch(&behalf, Some(known.clone()), OWN, &[rule]).unwrap_err();
+        let why = vouch(&behalf, Some(known.clone()), &BTreeSet::new(), &[rule]).unwrap_err();
         assert!(
             why.contains("none of the groups") && why.contains("hv-users"),
             "{why}"
         );
-        vouch(&behalf, Some(known), OWN, &[]).unwrap_err();
+        vouch(&behalf, Some(known), &BTreeSet::new(), &[]).unwrap_err();
     }
 
     #[test]

@@ -46,7 +46,7 @@ const SERVICE: &[(&str, &[&str])] = &[
     ),
     ("network", &["getattr", "read"]),
     ("network-port", &["getattr", "read", "create", "delete"]),
-    ("nwfilter", &["getattr", "read"]),
+    ("nwfilter-binding", &["getattr", "create", "delete"]),
     (
         "storage-pool",
         &[
@@ -77,8 +77,14 @@ const SERVICE: &[(&str, &[&str])] = &[
 /// What a person may who may anything: see the VM.
 const EVERY_PERSON: &[&str] = &["getattr", "read"];
 
-/// What a person needs of the connection.
-const CONNECT: &[&str] = &["getattr", "read", "search-domains"];
+/// What a person needs besides a VM: the connection, and that a VM that they start is plugged into
+/// its networks, which libvirt does in their name. None of it changes a network or a filter.
+const AROUND: &[(&str, &[&str])] = &[
+    ("connect", &["getattr", "read", "search-domains"]),
+    ("network", &["getattr", "read"]),
+    ("network-port", &["getattr", "read", "create", "delete"]),
+    ("nwfilter-binding", &["getattr", "create", "delete"]),
+];
 
 const fn rights(right: OperatorRight) -> &'static [&'static str] {
     match right {
@@ -116,7 +122,7 @@ const ANSWER: &str = r#"
         if (!subject.isInGroup(operator.group)) {
             continue;
         }
-        if (parts[1] === "connect" && holds(connect, parts[2])) {
+        if (holds(around[parts[1]], parts[2])) {
             return polkit.Result.YES;
         }
         var name = action.lookup("domain_name");
@@ -142,18 +148,8 @@ pub fn rules(config: &Config, service: &str) -> String {
          polkit.addRule(function (action, subject) {\n",
     );
     let _ = writeln!(text, "    var service = {};", quoted(service));
-    text += "    var own = {\n";
-    for (object, rights) in SERVICE {
-        let _ = writeln!(
-            text,
-            "        {}: {},",
-            quoted(object),
-            list(rights.iter().copied())
-        );
-    }
-    // A comma behind the last one is fine in ECMAScript 5.
-    text += "    };\n";
-    let _ = writeln!(text, "    var connect = {};", list(CONNECT.iter().copied()));
+    table(&mut text, "own", SERVICE);
+    table(&mut text, "around", AROUND);
     text += "    var operators = [\n";
     for rule in &config.operators {
         let may = rule.may.iter().flat_map(|right| rights(*right));
@@ -167,6 +163,16 @@ pub fn rules(config: &Config, service: &str) -> String {
     }
     text += "    ];";
     text + ANSWER
+}
+
+/// A variable that holds the rights by object. A comma behind the last one is fine in ECMAScript 5.
+fn table(text: &mut String, name: &str, rights: &[(&str, &[&str])]) {
+    let _ = writeln!(text, "    var {name} = {{");
+    for (object, rights) in rights {
+        let (object, rights) = (quoted(object), list(rights.iter().copied()));
+        let _ = writeln!(text, "        {object}: {rights},");
+    }
+    *text += "    };\n";
 }
 
 fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
@@ -213,8 +219,15 @@ mod tests {
     #[test]
     fn no_right_of_a_person_is_a_way_to_the_host() {
         let all = OperatorRight::ALL.iter().flat_map(|right| rights(*right));
-        for right in all.chain(EVERY_PERSON).chain(CONNECT) {
+        for right in all.chain(EVERY_PERSON) {
             assert!(!NEVER.contains(right), "{right}");
+        }
+        for (object, rights) in AROUND {
+            assert!(!object.starts_with("storage") && *object != "node-device");
+            assert!(rights.iter().all(
+                |right| ["network-port", "nwfilter-binding"].contains(object)
+                    || !NEVER.contains(right)
+            ));
         }
     }
 

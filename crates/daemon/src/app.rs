@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use hv_model::hypervisor::Hypervisor;
+use hv_port::rights::Finding;
 
 use crate::{
     access::{Access, PolicyFault, stored_grants},
@@ -34,6 +35,8 @@ pub struct App {
     pub clock: Clock,
     /// The configuration.
     pub config: Arc<Config>,
+    /// What was wrong with hvd's own rights when it started.
+    pub rights: Arc<[Finding]>,
 }
 
 /// What an [`App`] is made of.
@@ -48,6 +51,8 @@ pub struct Parts {
     pub ids: Ids,
     /// The kernel's id of this boot of the host; VMs are started with the host when it changes.
     pub boot: String,
+    /// What is wrong with hvd's own rights.
+    pub rights: Vec<Finding>,
     /// What a test does to the store.
     pub store_options: StoreOptions,
 }
@@ -61,6 +66,7 @@ impl Parts {
             clock: Clock::system(),
             ids: Ids::random(),
             boot,
+            rights: Vec::new(),
             store_options: StoreOptions::default(),
         }
     }
@@ -87,6 +93,7 @@ impl App {
             clock,
             ids,
             boot,
+            rights,
             store_options,
         } = parts;
         let store = Store::open_with(&config.state_dir, clock.clone(), ids.clone(), store_options)?;
@@ -126,6 +133,7 @@ impl App {
             audit,
             clock,
             config,
+            rights: rights.into(),
         };
         app.audit.run();
         observer.run();

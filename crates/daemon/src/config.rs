@@ -345,6 +345,16 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_file_says_the_defaults_and_a_group() {
+        let shipped = Config::read(include_str!("../../../packaging/etc/hvd.toml")).unwrap();
+        let default = Config {
+            socket_group: Some("hv-users".to_owned()),
+            ..Config::default()
+        };
+        assert_eq!(shipped, default);
+    }
+
+    #[test]
     fn an_unknown_key_is_told_with_its_line_and_the_nearest_known_one() {
         let faults = Config::read("state_dir = '/x'\nsoket = '/y'\n")
             .unwrap_err()

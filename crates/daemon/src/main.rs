@@ -10,10 +10,12 @@ use std::{
     time::Duration,
 };
 
+use hv_port::rights::{Finding, Process};
 use hvd::{
     App, Parts, StartError,
     config::{Config, ConfigError},
     http::{Ending, ListenError, Server},
+    monitor::rights,
     store::StoreError,
 };
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -129,6 +131,8 @@ fn run(config: Config) -> Result<(), Failure> {
         .with_writer(io::stderr)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
         .init();
+    // First, since what is missing may be why what follows fails.
+    let rights = examine_rights(&config);
     let _lock = lock(&config.state_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -137,18 +141,20 @@ fn run(config: Config) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::Runtime)?;
-    let outcome = runtime.block_on(serve(config));
+    let outcome = runtime.block_on(serve(config, rights));
     end(runtime);
     outcome
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
+async fn serve(config: Config, rights: Vec<Finding>) -> Result<(), Failure> {
     let mut terminated = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;
     let server = Server::listen(&config).await?;
     let host = Arc::new(hv_port::Client::new(&config.broker_socket));
     let socket = config.socket.clone();
-    let app = App::start(Parts::new(config, host, boot()))?;
+    let mut parts = Parts::new(config, host, boot());
+    parts.rights = rights;
+    let app = App::start(parts)?;
     tracing::info!(socket = %socket.display(), "hvd serves its API at {}", socket.display());
     let (ending, told) = watch::channel(false);
     let serving = tokio::spawn(server.serve(app.clone(), Ending::new(told)));
@@ -162,6 +168,21 @@ async fn serve(config: Config) -> Result<(), Failure> {
     app.audit.end().await;
     app.end();
     outcome.map_err(|error| Failure::Runtime(io::Error::other(error)))
+}
+
+/// What is wrong with hvd's own rights; told in the log, and kept for health.
+fn examine_rights(config: &Config) -> Vec<Finding> {
+    let findings = match Process::this() {
+        Ok(process) => rights::examine(&process, config),
+        Err(error) => vec![Finding::missing(
+            format!("hvd can't see its own rights: {error}."),
+            "ls -l /proc/self/status",
+        )],
+    };
+    for finding in &findings {
+        tracing::error!(fix = finding.fix, "{}", finding.what);
+    }
+    findings
 }
 
 /// Ends threads that wait for the host, which may never answer.

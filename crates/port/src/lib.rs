@@ -21,6 +21,7 @@ mod client;
 mod deadline;
 mod descriptors;
 mod pool;
+pub mod rights;
 mod server;
 mod wire;
 

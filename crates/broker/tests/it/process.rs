@@ -100,3 +100,68 @@ fn a_wrong_configuration_is_named_and_ends_it() {
         assert!(said.contains(words), "{said}");
     }
 }
+
+#[test]
+fn a_broker_whose_rights_are_wrong_starts_and_says_what_is_missing_and_what_is_too_much() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    configured(folder.path(), "");
+    let libvirt = folder.path().join("libvirt-sock");
+    let _listener = UnixListener::bind(&libvirt).unwrap();
+    fs::set_permissions(&libvirt, fs::Permissions::from_mode(0o700)).unwrap();
+    let config = folder.path().join("broker.toml");
+    let uri = format!("qemu:///system?socket={}", libvirt.display());
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("test:///default", &uri)).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o666)).unwrap();
+
+    // Without root it can't become another user, and has at least its setuid and its network.
+    let is_root = rustix::process::geteuid().is_root();
+    let mut command = Command::new(if is_root { "setpriv" } else { "env" });
+    if is_root {
+        // `disk` is a group of root's: whoever is in it reads every file of the host.
+        let user = ["--reuid=60902", "--regid=60902", "--groups=6"];
+        command
+            .args(user)
+            .args(["--inh-caps=-all", "--bounding-set=-all"]);
+    }
+    let mut broker = command
+        .arg(reachable(folder.path()))
+        .arg("--config")
+        .arg(&config)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(broker.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("the broker listens") {
+        assert_ne!(log.read_line(&mut said).unwrap(), 0, "it ended: {said}");
+    }
+    kill_process(Pid::from_child(&broker), Signal::TERM).unwrap();
+    broker.wait().unwrap();
+
+    let mut expected = vec![
+        "setuid program",
+        "Without the host's policy",
+        "can change the broker's configuration",
+        "Others can replace what is in",
+        "The broker has a network",
+    ];
+    if is_root {
+        expected.extend([
+            "the group disk",
+            "No user but root",
+            "may not open libvirt's socket",
+        ]);
+    }
+    for words in expected {
+        assert!(said.contains(words), "{words:?} is missing: {said}");
+    }
+}
+
+/// The program where another user can run it.
+fn reachable(folder: &Path) -> PathBuf {
+    let copy = folder.join("hv-broker");
+    fs::copy(env!("CARGO_BIN_EXE_hv-broker"), &copy).unwrap();
+    copy
+}

@@ -12,9 +12,10 @@ use hv_model::{
     refusal::GuardRefusal,
     size::Size,
 };
+use hv_port::rights::Finding;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{audit_checks, host_checks, space_checks, vm_checks};
+use super::{audit_checks, host_checks, rights, space_checks, vm_checks};
 use crate::{
     app::App,
     audit::AuditState,
@@ -35,6 +36,8 @@ pub(super) struct Facts {
     pub(super) went_wrong: Vec<Operation>,
     /// What the host's guard lately refused, the latest last.
     pub(super) refused: Vec<GuardRefusal>,
+    /// What is wrong with hvd's own rights.
+    pub(super) rights: Arc<[Finding]>,
     /// The disk that holds the state; `None`, if it can't be looked at.
     pub(super) state_disk: Option<Space>,
     /// What is wrong with the policies that should be in force.
@@ -104,6 +107,7 @@ pub async fn health(app: &App, sight: &impl Sight) -> Result<Health> {
         now,
         went_wrong,
         refused,
+        rights: Arc::clone(&app.rights),
         state_disk,
         policy_fault: app.access.fault(),
         audit: app.audit.state(),
@@ -125,6 +129,7 @@ fn seen_part(known: Arc<Snapshot>, sight: &impl Sight) -> Arc<Snapshot> {
 fn judge(facts: &Facts) -> Health {
     let mut checks = host_checks::all(facts);
     checks.extend(audit_checks::all(facts));
+    checks.push(rights::check(facts));
     checks.extend(space_checks::all(facts));
     checks.extend(vm_checks::all(facts));
     // Checks of the same status keep their order.
@@ -231,6 +236,7 @@ pub(super) mod tests {
             now,
             went_wrong: Vec::new(),
             refused: Vec::new(),
+            rights: [].into(),
             state_disk: Some(space),
             policy_fault: None,
             audit: AuditState::default(),

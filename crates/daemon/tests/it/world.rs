@@ -290,6 +290,7 @@ fn start(
         clock: clock.clone(),
         ids: ids.clone(),
         boot: boot.to_owned(),
+        rights: Vec::new(),
         store_options,
     })
 }

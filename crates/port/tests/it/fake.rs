@@ -77,7 +77,7 @@ impl Fake {
     fn note(&self, call: impl Into<String>) -> Result<()> {
         let mut call = call.into();
         if let Some(person) = &self.behalf {
-            call += &format!(" for {} {:?}", person.name, person.uid);
+            call = format!("{call} for {} {:?}", person.name, person.uid);
         }
         self.calls.lock().unwrap().push(call);
         Ok(())
