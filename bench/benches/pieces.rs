@@ -111,9 +111,8 @@ fn authorize_one(criterion: &mut Criterion) {
     let access = Access::new(sources, Clock::system()).expect("the policies are fine");
     let traits = VmTraits::named("vm-50");
     let mut group = criterion.benchmark_group("authorize among 100 grants");
-    let decide = |vm: &Resource<'_>| {
-        access.decide(black_box(&user), Assurance::None, Action::VmStart, vm)
-    };
+    let decide =
+        |vm: &Resource<'_>| access.decide(black_box(&user), Assurance::None, Action::VmStart, vm);
     group.bench_function("for the first time", |bench| {
         bench.iter(|| decide(black_box(&Resource::no_vm(&traits))));
     });

@@ -13,7 +13,7 @@ use crate::command::{
 };
 
 /// Where hvd's socket is, if nothing else is said.
-const SOCKET: &str = "/run/hyper-nixos/hvd.sock";
+pub(crate) const SOCKET: &str = "/run/hyper-nixos/hvd.sock";
 
 /// Run virtual machines on this host.
 ///

@@ -72,8 +72,8 @@ mod tests {
         let (_, page) = files
             .find(|(path, _)| path.ends_with("hv-vm-stop.1"))
             .unwrap();
-        let synopsis = page.lines().skip_while(|line| *line != ".SH SYNOPSIS");
-        let line = synopsis.skip(1).next().unwrap();
+        let mut synopsis = page.lines().skip_while(|line| *line != ".SH SYNOPSIS");
+        let line = synopsis.nth(1).unwrap();
         assert_eq!(line, r"\fBhv vm stop\fR [OPTIONS] <VM>...");
     }
 

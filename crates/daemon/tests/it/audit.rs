@@ -68,6 +68,7 @@ impl Site {
         let config = Config {
             state_dir: self.folder.path().to_owned(),
             audit: self.audit.clone(),
+            access: ada_may_everything(),
             ..Config::default()
         };
         let app = App::start(Parts {
@@ -77,6 +78,7 @@ impl Site {
             ids: Ids::random(),
             boot: "boot".to_owned(),
             store_options: self.options.clone(),
+            rights: Vec::new(),
         })
         .unwrap();
         let host = Arc::clone(&self.host);
@@ -184,7 +186,7 @@ impl Life {
     }
 
     async fn check(&self, id: &str) -> Check {
-        let health = monitor::health(&self.app).await.unwrap();
+        let health = monitor::health(&self.app, &monitor::Everything).await.unwrap();
         let mut checks = health.checks.into_iter();
         checks.find(|check| check.id == id).unwrap()
     }

@@ -267,16 +267,7 @@ fn start(
 ) -> Result<App, StartError> {
     let config = Config {
         state_dir: folder.path().to_owned(),
-        access: AccessConfig {
-            grants: vec![Grant {
-                name: "admins".parse().unwrap(),
-                to: "user:ada".parse().unwrap(),
-                role: Role::Admin,
-                on: Scope::Everything,
-                until: None,
-            }],
-            ..AccessConfig::default()
-        },
+        access: ada_may_everything(),
         audit: AuditConfig {
             syslog: SyslogSocket::None,
             ..AuditConfig::default()
@@ -293,6 +284,20 @@ fn start(
         rights: Vec::new(),
         store_options,
     })
+}
+
+/// Ada may do everything.
+pub(crate) fn ada_may_everything() -> AccessConfig {
+    AccessConfig {
+        grants: vec![Grant {
+            name: "admins".parse().unwrap(),
+            to: "user:ada".parse().unwrap(),
+            role: Role::Admin,
+            on: Scope::Everything,
+            until: None,
+        }],
+        ..AccessConfig::default()
+    }
 }
 
 pub(crate) fn ada() -> Principal {

@@ -83,11 +83,15 @@ async fn what_asks_no_guest_ends_the_asking() {
 async fn who_ended_the_asking_is_in_the_record() {
     let (world, asking) = busy().await;
     world.done(JobRequest::VmForceOff(world.id("web"))).await;
-    let page = world.app.store.read(|tx| tx.audit(None, 2)).await.unwrap();
+    let page = world.app.store.read(|tx| tx.audit(None, 10)).await.unwrap();
     let recorded: Vec<_> = page
         .items
         .iter()
-        .map(|entry| (entry.action, entry.target.clone()))
+        .filter_map(|entry| match &entry.event {
+            AuditEvent::Decided(decided) => Some((decided.action, decided.target.clone())),
+            _ => None,
+        })
+        .take(2)
         .collect();
     let ended = format!("operation/{}", asking.id);
     assert_eq!(

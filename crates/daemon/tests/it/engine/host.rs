@@ -296,7 +296,9 @@ async fn what_the_guard_refuses_is_an_event_and_a_warning() {
     assert_eq!(told.len(), 30);
     assert_eq!(told[0].subject.id, THEIRS.to_string());
     assert_eq!(told[0].data["why"], "one; two");
-    let health = hvd::monitor::health(&world.app, &hvd::monitor::Everything).await.unwrap();
+    let health = hvd::monitor::health(&world.app, &hvd::monitor::Everything)
+        .await
+        .unwrap();
     let check = health
         .checks
         .iter()

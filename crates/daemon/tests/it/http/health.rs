@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use hv_model::size::Size;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Daemon;
 

@@ -6,7 +6,7 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use hvd::http::Peer;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Answer, Daemon, anonymous, user};
 
