@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hv_model::hypervisor::Hypervisor;
 
 use crate::{
-    access::{Access, PolicyFault, stored_grants},
+    access::{Access, Authenticator, PolicyFault, stored_grants},
     clock::{Clock, Ids},
     config::Config,
     engine::{Around, Engine, Port},
@@ -29,6 +29,8 @@ pub struct App {
     pub port: Port,
     /// What tells the time.
     pub clock: Clock,
+    /// Who people and programs are.
+    pub authenticator: Authenticator,
     /// The configuration.
     pub config: Arc<Config>,
 }
@@ -87,6 +89,12 @@ impl App {
             store_options,
         } = parts;
         let store = Store::open_with(&config.state_dir, clock.clone(), ids.clone(), store_options)?;
+        let authenticator = Authenticator::new(
+            &config.state_dir,
+            store.clone(),
+            clock.clone(),
+            config.sessions.clone(),
+        )?;
         let config = Arc::new(config);
         let stored = store.read_at_start(stored_grants)?;
         let access = Access::start(&config.access, stored, &clock)?;
@@ -115,9 +123,11 @@ impl App {
             inventory,
             port,
             clock,
+            authenticator,
             config,
         };
         observer.run();
+        app.authenticator.run();
         app.engine.run();
         Ok(app)
     }

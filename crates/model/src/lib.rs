@@ -5,6 +5,7 @@
 //! here does I/O, reads the clock or draws random numbers: time, ids and randomness are arguments.
 
 pub mod access;
+pub mod account;
 pub mod audit;
 pub mod device;
 pub mod document;
@@ -23,6 +24,8 @@ pub mod page;
 pub mod plan;
 pub mod problem;
 mod schema;
+pub mod secret;
+pub mod session;
 pub mod size;
 pub mod storage;
 pub mod vm;

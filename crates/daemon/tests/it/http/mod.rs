@@ -2,6 +2,7 @@
 //! The API through its router, on a simulated host.
 
 mod access;
+mod accounts;
 mod approvals;
 mod description;
 mod events;
