@@ -24,6 +24,8 @@
 //! ```
 
 mod access;
+mod account;
+mod address;
 mod call;
 mod connection;
 mod error;
@@ -32,15 +34,19 @@ mod image;
 mod options;
 mod request;
 mod sse;
+mod tls;
 mod vm;
 
 pub use self::{
+    account::OfWhom,
+    address::{RemoteAddress, RemoteAddressError},
     connection::{Client, Staleness},
     error::ClientError,
     follow::{Events, Updates},
     options::{
         AuditFilter, ChangeOptions, EventFilter, OperationFilter, Shelf, VmAction, VmFilter,
     },
+    tls::{Fingerprint, FingerprintError, SeenCertificate, Trust},
     vm::Console,
 };
 

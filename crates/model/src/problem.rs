@@ -219,6 +219,10 @@ catalogue! {
         "hvd cannot be reached.",
         "It does not run, its socket is elsewhere, or you are not in the group that may use it.",
         "On a host with systemd: systemctl status hvd. Where its socket is elsewhere: hv --socket PATH.";
+    UntrustedHost = "untrusted-host", 502, Unavailable,
+        "The host may be another one than you think.",
+        "It has shown a certificate that is not the one you have confirmed, or for which nobody vouches. Either it has a new certificate, or somebody stands between you and it. Nothing was sent.",
+        "Ask who runs the host whether it has a new certificate, and which fingerprint. Then log in anew: hv login ADDRESS.";
     UnsupportedByHost = "unsupported-by-host", 422, Failed,
         "This host cannot do that.",
         "Its CPU, its QEMU or its libvirt lacks what is needed.",
