@@ -54,19 +54,15 @@ impl FromStr for RemoteAddress {
         let wrong = || RemoteAddressError(text.chars().take(80).collect());
         let rest = text.strip_prefix("https://").ok_or_else(wrong)?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = match rest.strip_prefix('[') {
-            Some(rest) => {
-                let (host, port) = rest.split_once(']').ok_or_else(wrong)?;
-                let is_address = matches!(host.parse(), Ok(IpAddr::V6(_)));
-                (Some(host).filter(|_| is_address), port)
-            }
-            None => {
-                let end = rest.find(':').unwrap_or(rest.len());
-                let (host, port) = rest.split_at(end);
-                let is_plain =
-                    |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-                (Some(host).filter(|host| host.bytes().all(is_plain)), port)
-            }
+        let (host, port) = if let Some(rest) = rest.strip_prefix('[') {
+            let (host, port) = rest.split_once(']').ok_or_else(wrong)?;
+            let is_address = matches!(host.parse(), Ok(IpAddr::V6(_)));
+            (Some(host).filter(|_| is_address), port)
+        } else {
+            let end = rest.find(':').unwrap_or(rest.len());
+            let (host, port) = rest.split_at(end);
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+            (Some(host).filter(|host| host.bytes().all(is_plain)), port)
         };
         let port = match port.strip_prefix(':') {
             None if port.is_empty() => PORT,

@@ -225,11 +225,88 @@ pub(super) fn names(listen: Option<&Listen>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
     fn a_fingerprint_is_written_as_openssl_writes_it() {
         assert!(fingerprint(b"abc").starts_with("BA:78:16:BF:"));
         assert_eq!(fingerprint(b"").len(), 32 * 3 - 1);
+    }
+
+    /// Bytes as PEM.
+    fn pem(label: &str, bytes: &[u8]) -> String {
+        const ALPHABET: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let letters = bytes.chunks(3).flat_map(|three| {
+            let mut whole = [0; 3];
+            whole[..three.len()].copy_from_slice(three);
+            let number = u32::from_be_bytes([0, whole[0], whole[1], whole[2]]);
+            let letters = [18, 12, 6, 0].map(|shift| ALPHABET[(number >> shift & 63) as usize]);
+            let kept = three.len() + 1;
+            (0..4).map(move |place| if place < kept { letters[place] } else { b'=' })
+        });
+        let text = String::from_utf8(letters.collect()).unwrap();
+        format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+    }
+
+    /// Puts a new certificate into these files.
+    fn renew(files: &Files) {
+        let state = tempfile::tempdir().unwrap();
+        let address = "127.0.0.1".parse().unwrap();
+        self_made::load(state.path(), &[], address, &default_provider()).unwrap();
+        let read = |name: &str| fs::read(state.path().join("tls").join(name)).unwrap();
+        fs::write(
+            &files.certificate,
+            pem("CERTIFICATE", &read("certificate.der")),
+        )
+        .unwrap();
+        fs::write(&files.key, pem("PRIVATE KEY", &read("key.der"))).unwrap();
+        fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_served_and_a_broken_one_leaves_the_old_one_in_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files {
+            certificate: folder.path().join("certificate.pem"),
+            key: folder.path().join("key.pem"),
+        };
+        renew(&files);
+        let listen = Listen {
+            certificate: Some(files.certificate.clone()),
+            key: Some(files.key.clone()),
+            ..Listen::at("127.0.0.1:0".parse().unwrap())
+        };
+        let server = TlsServer::of(&Config::default(), &listen).unwrap().unwrap();
+        let (first, seen) = (server.fingerprint(), files.changed());
+        renew(&files);
+        assert_ne!(files.changed(), seen);
+        server.reload(&files);
+        let second = server.fingerprint();
+        assert_ne!(second, first);
+        fs::write(&files.certificate, "nothing of use").unwrap();
+        server.reload(&files);
+        assert_eq!(server.fingerprint(), second);
+    }
+
+    #[test]
+    fn a_key_that_everybody_may_read_or_that_is_of_another_certificate_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files {
+            certificate: folder.path().join("certificate.pem"),
+            key: folder.path().join("key.pem"),
+        };
+        renew(&files);
+        fs::set_permissions(&files.key, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(files.load(&default_provider()).is_err());
+        let other = Files {
+            key: folder.path().join("other.pem"),
+            ..files.clone()
+        };
+        renew(&other);
+        renew(&files);
+        assert!(other.load(&default_provider()).is_err());
     }
 }

@@ -8,12 +8,15 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use hv_model::access::Principal;
-use hvd::http::{Peer, Transport};
+use hvd::{
+    access::Subject,
+    http::{Peer, Transport},
+};
 use serde_json::{Value, json};
 
 use super::{Answer, Daemon, anonymous};
 
-const PASSWORD: &str = "some rare words here";
+pub(super) const PASSWORD: &str = "some rare words here";
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Root, on the unix socket.
@@ -22,13 +25,13 @@ fn root() -> Peer {
         name: "root".parse().unwrap(),
         uid: 0,
     };
-    Peer::new(principal, Transport::Unix)
+    Peer::new(Subject::new(principal), Transport::Unix)
 }
 
 /// A user of the host, on the unix socket.
 fn user(name: &str, uid: u32) -> Peer {
     let name = name.parse().unwrap();
-    Peer::new(Principal::User { name, uid }, Transport::Unix)
+    Peer::new(Subject::new(Principal::User { name, uid }), Transport::Unix)
 }
 
 /// A request that is told part by part.
@@ -56,7 +59,7 @@ impl Daemon {
     }
 
     /// A host whose first account is ada's.
-    async fn with_ada() -> Self {
+    pub(super) async fn with_ada() -> Self {
         let daemon = Self::start().await;
         let body = json!({ "name": "ada", "password": PASSWORD });
         let made = daemon
@@ -72,7 +75,7 @@ impl Daemon {
     }
 
     /// Logs ada in, who carries her session's secret.
-    async fn bearer(&self) -> String {
+    pub(super) async fn bearer(&self) -> String {
         let body = json!({ "name": "ada", "password": PASSWORD, "carry": "bearer" });
         let answer = self.log_in(body).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.told());
@@ -194,9 +197,9 @@ async fn the_first_account_is_made_by_root_on_the_host_and_only_once() {
     let daemon = Daemon::start().await;
     let body = json!({ "name": "ada", "password": PASSWORD });
     let path = "/v1/access/bootstrap";
-    for peer in [user("eve", 1001), anonymous()] {
+    for (peer, why) in [(user("eve", 1001), "denied"), (anonymous(), "login-needed")] {
         let refused = daemon.asking(peer, "POST", path).json(body.clone()).await;
-        assert_eq!(kind(&refused), "denied", "{}", refused.told());
+        assert_eq!(kind(&refused), why, "{}", refused.told());
     }
     let weak = json!({ "name": "ada", "password": "Password2026!" });
     let refused = daemon.asking(root(), "POST", path).json(weak).await;
@@ -206,6 +209,46 @@ async fn the_first_account_is_made_by_root_on_the_host_and_only_once() {
     let again = json!({ "name": "eve", "password": PASSWORD });
     let refused = daemon.asking(root(), "POST", path).json(again).await;
     insta::assert_snapshot!("no_second_first_account", refused.told());
+}
+
+#[tokio::test]
+async fn who_has_the_first_account_may_do_everything_and_the_next_nothing_yet() {
+    let daemon = Daemon::start().await;
+    daemon.vm("web").await;
+    let grace = json!({ "name": "grace", "password": PASSWORD });
+    let path = "/v1/access/bootstrap";
+    daemon.asking(root(), "POST", path).json(grace).await;
+    let eve = json!({ "name": "eve", "password": PASSWORD });
+    daemon
+        .asking(root(), "POST", "/v1/accounts")
+        .json(eve)
+        .await;
+    let start = async |name: &str| {
+        let body = json!({ "name": name, "password": PASSWORD, "carry": "bearer" });
+        let login = daemon.log_in(body).await.json();
+        let bearer = login["bearer"].as_str().unwrap();
+        let path = "/v1/vms/web/start?wait=60s";
+        daemon.over_tcp("POST", path).bearer(bearer).send().await
+    };
+    assert_eq!(start("grace").await.status, StatusCode::OK);
+    assert_eq!(kind(&start("eve").await), "not-found");
+}
+
+#[tokio::test]
+async fn an_administrator_s_open_session_cannot_change_accounts_without_a_fresh_proof() {
+    let daemon = Daemon::with_ada().await;
+    let bearer = daemon.bearer().await;
+    let add = |proof: &str| {
+        let body = json!({ "name": "eve", "password": PASSWORD });
+        daemon
+            .over_tcp("POST", "/v1/accounts")
+            .bearer(&bearer)
+            .header("hv-proof", proof)
+            .json(body)
+    };
+    assert_eq!(kind(&add("hvp_guessed").await), "proof-needed");
+    let proof = daemon.proof(&bearer, json!({ "password": PASSWORD })).await;
+    assert_eq!(add(&proof).await.status, StatusCode::CREATED);
 }
 
 #[tokio::test]
@@ -235,7 +278,7 @@ async fn a_program_logs_in_and_is_known_until_it_logs_out() {
         .await;
     assert_eq!(out.status, StatusCode::NO_CONTENT);
     let gone = daemon.who(&bearer).await;
-    insta::assert_snapshot!("not_logged_in", gone.told());
+    insta::assert_snapshot!("session_over", gone.told());
     assert_eq!(
         gone.header("www-authenticate"),
         "Bearer realm=\"hyper-nixos\""
@@ -399,7 +442,7 @@ async fn what_is_carried_and_not_good_is_refused_and_never_taken_for_nothing() {
         look().header("authorization", &bearer),
     ] {
         let refused = asking.send().await;
-        assert_eq!(kind(&refused), "not-logged-in", "{}", refused.told());
+        assert_eq!(kind(&refused), "session-over", "{}", refused.told());
     }
     let stale = look().header("cookie", "__Host-hv=hvs_old").send().await;
     assert!(

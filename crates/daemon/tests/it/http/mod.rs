@@ -12,7 +12,9 @@ mod lists;
 mod operations;
 mod random;
 mod refusals;
+mod secrets;
 mod served;
+mod tls;
 mod vms;
 
 use std::{fmt::Write, path::Path, sync::Arc};
