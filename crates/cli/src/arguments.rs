@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
-use hv_model::id::ApprovalId;
+use hv_model::{id::ApprovalId, name::HostName};
 
 use crate::command::{
     access::AccessCommand, approve::ApproveCommand, audit::AuditCommand, completions::Completions,
-    explain::Explain, host::HostCommand, image::ImageCommand, network::NetworkCommand,
-    operation::OperationCommand, schema::SchemaCommand, vm::VmCommand,
+    explain::Explain, host::HostCommand, image::ImageCommand, login::LogIn,
+    network::NetworkCommand, operation::OperationCommand, schema::SchemaCommand, vm::VmCommand,
 };
 
 /// Where hvd's socket is, if nothing else is said.
@@ -50,6 +50,16 @@ pub(crate) struct Global {
         help_heading = "Everywhere"
     )]
     pub socket: Option<PathBuf>,
+    /// A host that you have logged in to, in place of this one.
+    #[arg(
+        long,
+        global = true,
+        env = "HV_HOST",
+        hide_env_values = true,
+        value_name = "NAME",
+        help_heading = "Everywhere"
+    )]
+    pub host: Option<HostName>,
     /// Do what a second person approved: the request's id.
     #[arg(long, global = true, value_name = "ID", help_heading = "Everywhere")]
     pub approval: Option<ApprovalId>,
@@ -113,6 +123,24 @@ pub(crate) enum Command {
         "hv approve give 0197f2a4-5c1e-7d3b-9a86-0c2f51d7e3aa" => "approve one of them",
     ))]
     Approve(ApproveCommand),
+    /// Log in to another host. Your password is asked for.
+    #[command(after_help = examples!(
+        "hv login https://host.example.org:8443" => "then: hv --host host.example.org vm list",
+        "hv login https://192.0.2.7:8443 --name lab --user ada" => "then: hv --host lab vm list",
+    ))]
+    Login(LogIn),
+    /// End the session with another host.
+    #[command(after_help = examples!(
+        "hv logout" => "if there is just one",
+        "hv --host lab logout" => "the one with that host",
+    ))]
+    Logout,
+    /// Say who the daemon takes you for.
+    #[command(after_help = examples!(
+        "hv whoami" => "on this host",
+        "hv --host lab whoami" => "on another one",
+    ))]
+    Whoami,
     /// Look at who did what, and verify that nothing of it was changed.
     #[command(subcommand, after_help = examples!(
         "hv audit list" => "the newest entries",

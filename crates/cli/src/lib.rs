@@ -21,7 +21,10 @@ mod complete;
 mod console;
 mod failure;
 mod follow;
+mod hosts;
 mod output;
+mod prompt;
+mod proof;
 pub mod reference;
 mod security;
 mod session;
@@ -34,8 +37,9 @@ use hv_client::Client;
 
 pub use self::arguments::command;
 use self::{
-    arguments::Arguments,
+    arguments::{Arguments, Command, Global},
     failure::Failure,
+    hosts::Hosts,
     output::{Look, look::Colour},
     session::{Form, Session},
 };
@@ -74,16 +78,25 @@ fn execute(parsed: Arguments, form: Form, colour: Colour) -> Result<(), Failure>
         .enable_all()
         .build()
         .map_err(Failure::local("cannot start"))?;
-    let socket = parsed.global.socket.unwrap_or_else(arguments::usual_socket);
-    let mut client = Client::unix(&socket);
-    if let Some(approval) = parsed.global.approval {
-        client = client.approved(approval);
-    }
-    let session = Session::new(client, form, colour);
-    let result = runtime.block_on(command::run(&session, parsed.command));
+    let Arguments { global, command } = parsed;
+    let session = Session::new(client(&global, command.as_ref())?, form, colour);
+    let result = runtime.block_on(command::run(&session, global.host.as_ref(), command));
     // A thread may be reading a terminal; nobody waits for it.
     runtime.shutdown_background();
     result
+}
+
+/// The daemon of the host that is named, or of this one. Logging in and out finds its own.
+fn client(global: &Global, command: Option<&Command>) -> Result<Client, Failure> {
+    let finds_its_own = matches!(command, Some(Command::Login(_) | Command::Logout));
+    let client = match &global.host {
+        Some(name) if !finds_its_own => Hosts::load()?.named(name)?.client()?,
+        _ => Client::unix(global.socket.clone().unwrap_or_else(arguments::usual_socket)),
+    };
+    Ok(match global.approval {
+        Some(approval) => client.approved(approval),
+        None => client,
+    })
 }
 
 fn finish(result: Result<(), Failure>, form: Form, colour: Colour) -> ExitCode {

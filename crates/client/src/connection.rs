@@ -11,20 +11,35 @@ use std::{
     time::Duration,
 };
 
-use hv_model::id::ApprovalId;
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hv_model::{id::ApprovalId, secret::Secret};
+use hyper::{
+    client::conn::http1::{SendRequest, handshake},
+    header::{self, HeaderName},
+};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
 };
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use zeroize::Zeroizing;
 
-use crate::{ClientError, Result, request::Body};
+use crate::{
+    ClientError, RemoteAddress, Result, SeenCertificate, Trust, request::Body, tls::Verifier,
+};
+
+/// How long a host may take to answer and to shake hands.
+const HANDSHAKE: Duration = Duration::from_secs(15);
 
 /// A daemon, by its address.
 #[derive(Debug, Clone)]
 pub struct Client {
     address: Arc<Address>,
+    /// The secret of a session or a token.
+    bearer: Option<Secret>,
+    /// A fresh proof of who asks.
+    proof: Option<Secret>,
     /// How many seconds old the last answer was, or [`FRESH`], or [`UNKNOWN`].
     age: Arc<AtomicU64>,
     /// What a second person approved, for requests that need it.
@@ -49,6 +64,81 @@ pub enum Staleness {
 enum Address {
     Unix(PathBuf),
     Tcp(String),
+    Tls(Box<TlsAddress>),
+}
+
+/// A host that is reached over TLS.
+struct TlsAddress {
+    remote: RemoteAddress,
+    authority: String,
+    name: ServerName<'static>,
+    verifier: Arc<Verifier>,
+    connector: TlsConnector,
+}
+
+impl fmt::Debug for TlsAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.remote)
+    }
+}
+
+impl TlsAddress {
+    fn new(remote: RemoteAddress, trust: Option<Trust>) -> Result<Self> {
+        let unusable = |why: String| ClientError::Protocol(why);
+        let name = ServerName::try_from(remote.host().to_owned())
+            .map_err(|error| unusable(format!("{remote}: {error}")))?;
+        let verifier = Arc::new(Verifier::new(trust));
+        let config = verifier
+            .config()
+            .map_err(|error| unusable(format!("TLS cannot be spoken: {error}")))?;
+        Ok(Self {
+            authority: remote.authority(),
+            name,
+            verifier,
+            connector: TlsConnector::from(Arc::new(config)),
+            remote,
+        })
+    }
+
+    async fn connect(&self) -> Result<TlsStream<TcpStream>> {
+        let unreachable = |why: String| ClientError::Unreachable {
+            socket: self.remote.to_string(),
+            why,
+        };
+        let shaking = async {
+            let stream = TcpStream::connect((self.remote.host(), self.remote.port())).await?;
+            stream.set_nodelay(true)?;
+            self.connector.connect(self.name.clone(), stream).await
+        };
+        let shaken = tokio::time::timeout(HANDSHAKE, shaking)
+            .await
+            .map_err(|_| unreachable(format!("no answer within {} s", HANDSHAKE.as_secs())))?;
+        shaken.map_err(|error| match refused(&error) {
+            Some(rustls::CertificateError::ApplicationVerificationFailure) => {
+                ClientError::OtherHost {
+                    address: self.remote.to_string(),
+                    seen: self
+                        .verifier
+                        .seen()
+                        .map(|seen| seen.fingerprint.to_string())
+                        .unwrap_or_default(),
+                }
+            }
+            Some(_) => ClientError::Unknown {
+                address: self.remote.to_string(),
+                why: error.to_string(),
+            },
+            None => unreachable(error.to_string()),
+        })
+    }
+}
+
+/// Why a certificate was refused, if that is why a connection was not made.
+fn refused(error: &io::Error) -> Option<&rustls::CertificateError> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(error) => Some(error),
+        _ => None,
+    }
 }
 
 impl fmt::Display for Address {
@@ -56,6 +146,7 @@ impl fmt::Display for Address {
         match self {
             Self::Unix(path) => path.display().fmt(f),
             Self::Tcp(address) => f.write_str(address),
+            Self::Tls(tls) => tls.remote.fmt(f),
         }
     }
 }
@@ -71,9 +162,54 @@ impl Client {
         Self::at(Address::Tcp(address.into()))
     }
 
+    /// The daemon on another host, which is known in this way.
+    pub fn tls(remote: RemoteAddress, trust: Trust) -> Result<Self> {
+        let address = TlsAddress::new(remote, Some(trust))?;
+        Ok(Self::at(Address::Tls(Box::new(address))))
+    }
+
+    /// The certificate that another host shows, to which nothing is sent.
+    pub async fn look_at(remote: RemoteAddress) -> Result<SeenCertificate> {
+        let address = TlsAddress::new(remote, None)?;
+        drop(address.connect().await?);
+        address
+            .verifier
+            .seen()
+            .ok_or_else(|| ClientError::Protocol("it has shown no certificate".to_owned()))
+    }
+
+    /// The same, known by the secret of a session or a token.
+    #[must_use]
+    pub fn with_bearer(mut self, secret: Secret) -> Self {
+        self.bearer = Some(secret);
+        self
+    }
+
+    /// The same, with a fresh proof of who asks.
+    #[must_use]
+    pub fn with_proof(mut self, proof: Secret) -> Self {
+        self.proof = Some(proof);
+        self
+    }
+
+    /// The headers by which the daemon knows who asks.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = (HeaderName, Zeroizing<String>)> {
+        let bearer = self.bearer.as_ref().map(|secret| {
+            let value = Zeroizing::new(format!("Bearer {}", secret.expose()));
+            (header::AUTHORIZATION, value)
+        });
+        let proof = self.proof.as_ref().map(|proof| {
+            let value = Zeroizing::new(proof.expose().to_owned());
+            (HeaderName::from_static("hv-proof"), value)
+        });
+        bearer.into_iter().chain(proof)
+    }
+
     fn at(address: Address) -> Self {
         Self {
             address: Arc::new(address),
+            bearer: None,
+            proof: None,
             age: Arc::new(AtomicU64::new(FRESH)),
             approval: None,
         }
@@ -116,6 +252,7 @@ impl Client {
         match &*self.address {
             Address::Unix(_) => "localhost",
             Address::Tcp(address) => address,
+            Address::Tls(tls) => &tls.authority,
         }
     }
 
@@ -135,6 +272,10 @@ impl Client {
                 }
                 Err(error) => Err(self.unreachable(&error)),
             },
+            // What TLS needs is large, and most calls go without it.
+            Address::Tls(tls) => {
+                Box::pin(async { self.shake_hands(tls.connect().await?).await }).await
+            }
         }
     }
 

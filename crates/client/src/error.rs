@@ -17,6 +17,22 @@ pub enum ClientError {
         /// What the system said.
         why: String,
     },
+    /// Whoever answers is not the host that is known.
+    #[error("the certificate of {address} is not the one that is known: it is {seen} now")]
+    OtherHost {
+        /// The address.
+        address: String,
+        /// The fingerprint of the certificate that it has shown.
+        seen: String,
+    },
+    /// Nobody vouches for whoever answers.
+    #[error("no authority that this system trusts vouches for {address}: {why}")]
+    Unknown {
+        /// The address.
+        address: String,
+        /// Why.
+        why: String,
+    },
     /// Something answered in a way that this client does not understand.
     #[error("hvd gave an answer that is not understood: {0}")]
     Protocol(String),
@@ -28,6 +44,7 @@ impl ClientError {
         match self {
             Self::Problem(problem) => problem.kind,
             Self::Unreachable { .. } => ProblemKind::DaemonUnreachable,
+            Self::OtherHost { .. } | Self::Unknown { .. } => ProblemKind::UntrustedHost,
             Self::Protocol(_) => ProblemKind::Internal,
         }
     }

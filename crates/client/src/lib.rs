@@ -24,6 +24,8 @@
 //! ```
 
 mod access;
+mod account;
+mod address;
 mod audit;
 mod call;
 mod connection;
@@ -33,9 +35,12 @@ mod image;
 mod options;
 mod request;
 mod sse;
+mod tls;
 mod vm;
 
 pub use self::{
+    account::OfWhom,
+    address::{RemoteAddress, RemoteAddressError},
     audit::AuditExport,
     connection::{Client, Staleness},
     error::ClientError,
@@ -43,6 +48,7 @@ pub use self::{
     options::{
         AuditFilter, ChangeOptions, EventFilter, OperationFilter, Shelf, VmAction, VmFilter,
     },
+    tls::{Fingerprint, FingerprintError, SeenCertificate, Trust},
     vm::Console,
 };
 

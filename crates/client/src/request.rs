@@ -115,6 +115,14 @@ impl Call {
         if let Some(approval) = client.approval_named() {
             request = request.header("HV-Approval", approval.to_string());
         }
+        for (name, value) in client.credentials() {
+            let value = HeaderValue::try_from(value.as_str());
+            let mut value = value.map_err(|_| {
+                ClientError::Protocol(format!("what is carried cannot be the header {name}"))
+            })?;
+            value.set_sensitive(true);
+            request = request.header(name, value);
+        }
         for (name, value) in self.headers {
             let value = HeaderValue::try_from(&value).map_err(|_| {
                 ClientError::Protocol(format!("{value:?} cannot be the header {name}"))

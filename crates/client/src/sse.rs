@@ -172,7 +172,9 @@ impl Feed {
         let may_pass = match &error {
             ClientError::Unreachable { .. } => true,
             ClientError::Problem(problem) => problem.status == 503,
-            ClientError::Protocol(_) => false,
+            ClientError::Protocol(_)
+            | ClientError::OtherHost { .. }
+            | ClientError::Unknown { .. } => false,
         };
         let (since, wait) = self.lost.unwrap_or((Instant::now(), BACK_OFF.0));
         if !may_pass || since.elapsed() >= PATIENCE {

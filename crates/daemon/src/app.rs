@@ -7,7 +7,7 @@ use hv_model::hypervisor::Hypervisor;
 use hv_port::rights::Finding;
 
 use crate::{
-    access::{Access, PolicyFault, stored_grants},
+    access::{Access, Authenticator, PolicyFault, stored_grants},
     audit::Auditor,
     clock::{Clock, Ids},
     config::Config,
@@ -33,6 +33,8 @@ pub struct App {
     pub audit: Auditor,
     /// What tells the time.
     pub clock: Clock,
+    /// Who people and programs are.
+    pub authenticator: Authenticator,
     /// The configuration.
     pub config: Arc<Config>,
     /// What was wrong with hvd's own rights when it started.
@@ -103,6 +105,12 @@ impl App {
             store.clone(),
             clock.clone(),
         )?;
+        let authenticator = Authenticator::new(
+            &config.state_dir,
+            store.clone(),
+            clock.clone(),
+            config.sessions.clone(),
+        )?;
         let config = Arc::new(config);
         let stored = store.read_at_start(stored_grants)?;
         let access = Access::start(&config.access, stored, &clock)?;
@@ -132,11 +140,13 @@ impl App {
             port,
             audit,
             clock,
+            authenticator,
             config,
             rights: rights.into(),
         };
         app.audit.run();
         observer.run();
+        app.authenticator.run();
         app.engine.run();
         Ok(app)
     }

@@ -33,6 +33,8 @@ pub struct Config {
     pub listen: Option<Listen>,
     /// Who may do what.
     pub access: AccessConfig,
+    /// How long people stay logged in.
+    pub sessions: SessionsConfig,
     /// What happens to deleted VMs.
     pub trash: TrashConfig,
     /// How much of the past is kept.
@@ -47,8 +49,145 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listen {
-    /// An address of the loopback interface, with its port: `127.0.0.1:8080`.
+    /// The address with its port: `127.0.0.1:8080`, or `[::]:8443` for every one of the host's.
     pub address: SocketAddr,
+    /// Whether it is served over TLS, and with which certificate, if none is given: `off` on the
+    /// loopback interface, `self-made` elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// A file with the certificate and those up to its authority, as PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// A file with the certificate's private key, as PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// The names by which others reach this host; its own name, if none is given. Requests for
+    /// other names are refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+}
+
+/// Whether an address is served over TLS when no certificate is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tls {
+    /// It is not: for the loopback interface only.
+    Off,
+    /// With a certificate that the daemon makes for itself.
+    SelfMade,
+}
+
+/// How an address is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security<'a> {
+    /// Without TLS.
+    Plain,
+    /// With a certificate that the daemon makes for itself.
+    SelfMade,
+    /// With a certificate that is given.
+    Given {
+        /// Its file.
+        certificate: &'a Path,
+        /// The file of its private key.
+        key: &'a Path,
+    },
+}
+
+impl Listen {
+    /// Serves at this address, with all else as it is by itself.
+    pub const fn at(address: SocketAddr) -> Self {
+        Self {
+            address,
+            tls: None,
+            certificate: None,
+            key: None,
+            names: Vec::new(),
+        }
+    }
+
+    /// How the address is served.
+    pub fn security(&self) -> Security<'_> {
+        match (&self.certificate, &self.key, self.tls) {
+            (Some(certificate), Some(key), _) => Security::Given { certificate, key },
+            (_, _, Some(Tls::Off)) => Security::Plain,
+            (_, _, None) if self.address.ip().is_loopback() => Security::Plain,
+            _ => Security::SelfMade,
+        }
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.security() == Security::Plain && !self.address.ip().is_loopback() {
+            let what = "without TLS this address, which other machines can reach, is not served";
+            faults.push(
+                Fault::new("listen.tls", what)
+                    .allowed("self-made; or an address of the loopback interface"),
+            );
+        }
+        match (&self.certificate, &self.key) {
+            (Some(_), None) => {
+                faults.push(Fault::new("listen.key", "the certificate needs its key"));
+            }
+            (None, Some(_)) => {
+                faults.push(Fault::new(
+                    "listen.certificate",
+                    "the key needs its certificate",
+                ));
+            }
+            (Some(_), Some(_)) if self.tls.is_some() => {
+                let what = "a certificate is given, so this has no meaning";
+                faults.push(Fault::new("listen.tls", what));
+            }
+            _ => {}
+        }
+        let paths = [
+            ("listen.certificate", &self.certificate),
+            ("listen.key", &self.key),
+        ];
+        for (path, value) in paths {
+            if value.as_ref().is_some_and(|value| !value.is_absolute()) {
+                faults.push(
+                    Fault::new(path, "this path depends on where hvd is started")
+                        .allowed("a path that begins with /"),
+                );
+            }
+        }
+        for (place, name) in self.names.iter().enumerate() {
+            if !is_host_name(name) {
+                faults.push(
+                    Fault::new(
+                        format!("listen.names[{place}]"),
+                        "this is no name of a host",
+                    )
+                    .allowed("a name such as host.example.org, without a port"),
+                );
+            }
+        }
+        faults
+    }
+}
+
+/// Whether a text is a name that a host can have in DNS (RFC 1123, section 2.1).
+fn is_host_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// How long people stay logged in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionsConfig {
+    /// After how many minutes without use a session ends: 1 to 1,440.
+    pub idle_minutes: u32,
+    /// After how many hours a session ends, however much it is used: 1 to 720.
+    pub hours: u32,
 }
 
 /// Who may do what. Root may everything; everybody else what they were granted.
@@ -165,6 +304,7 @@ impl Default for Config {
             broker_socket: "/run/hv-broker/broker.sock".into(),
             listen: None,
             access: AccessConfig::default(),
+            sessions: SessionsConfig::default(),
             trash: TrashConfig::default(),
             history: HistoryConfig::default(),
             operations: OperationsConfig::default(),
@@ -179,6 +319,15 @@ impl Default for AccessConfig {
             profile: Profile::default(),
             policies: "/etc/hyper-nixos/policies".into(),
             grants: Vec::new(),
+        }
+    }
+}
+
+impl Default for SessionsConfig {
+    fn default() -> Self {
+        Self {
+            idle_minutes: 30,
+            hours: 12,
         }
     }
 }
@@ -202,6 +351,18 @@ impl Default for HistoryConfig {
 impl Default for OperationsConfig {
     fn default() -> Self {
         Self { at_once: 8 }
+    }
+}
+
+impl SessionsConfig {
+    /// After which time without use a session ends.
+    pub const fn idle(&self) -> Duration {
+        Duration::from_secs(self.idle_minutes as u64 * 60)
+    }
+
+    /// After which time a session ends.
+    pub const fn lasts(&self) -> Duration {
+        Duration::from_secs(self.hours as u64 * 60 * 60)
     }
 }
 
@@ -271,14 +432,8 @@ impl Config {
 
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        if let Some(listen) = &self.listen
-            && !listen.address.ip().is_loopback()
-        {
-            let what = "this address can be reached from other machines";
-            faults.push(
-                Fault::new("listen.address", what)
-                    .allowed("an address of the loopback interface, such as 127.0.0.1:8080"),
-            );
+        if let Some(listen) = &self.listen {
+            faults.extend(listen.faults());
         }
         for (path, value) in [
             ("state_dir", &self.state_dir),
@@ -306,6 +461,13 @@ impl Config {
                 faults.push(Fault::new(path, what).allowed(format!("{least} to {most}")));
             }
         };
+        range(
+            "sessions.idle_minutes",
+            self.sessions.idle_minutes.into(),
+            1,
+            1_440,
+        );
+        range("sessions.hours", self.sessions.hours.into(), 1, 720);
         range("trash.keep_days", self.trash.keep_days.into(), 0, 3_650);
         range(
             "history.operation_days",
@@ -366,14 +528,49 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_others_can_reach_is_refused() {
-        let faults = Config::read("[listen]\naddress = '0.0.0.0:80'\n")
+    fn an_address_that_others_can_reach_is_not_served_without_tls() {
+        let faults = Config::read("[listen]\naddress = '0.0.0.0:80'\ntls = 'off'\n")
             .unwrap_err()
             .to_string();
         assert!(
-            faults.contains("other machines") && faults.contains("127.0.0.1"),
+            faults.contains("other machines") && faults.contains("self-made"),
             "{faults}"
         );
+    }
+
+    #[test]
+    fn an_address_is_served_as_safely_as_it_must_be() {
+        let security = |text: &str| {
+            let listen = Config::read(&format!("[listen]\n{text}")).unwrap().listen;
+            format!("{:?}", listen.unwrap().security())
+        };
+        assert_eq!(security("address = '127.0.0.1:80'"), "Plain");
+        assert_eq!(security("address = '0.0.0.0:443'"), "SelfMade");
+        assert_eq!(
+            security("address = '[::1]:443'\ntls = 'self-made'"),
+            "SelfMade"
+        );
+        let given = "address = '[::]:443'\ncertificate = '/c.pem'\nkey = '/k.pem'";
+        assert!(security(given).starts_with("Given"));
+    }
+
+    #[test]
+    fn half_a_certificate_and_names_that_are_none_are_refused() {
+        for (text, told) in [
+            ("certificate = '/c.pem'", "listen.key"),
+            ("key = '/k.pem'", "listen.certificate"),
+            ("certificate = 'c.pem'\nkey = '/k.pem'", "begins with /"),
+            (
+                "certificate = '/c.pem'\nkey = '/k.pem'\ntls = 'off'",
+                "listen.tls",
+            ),
+            ("names = ['host.example.org', 'a b']", "listen.names[1]"),
+            ("names = ['host:80']", "listen.names[0]"),
+        ] {
+            let text = format!("[listen]\naddress = '0.0.0.0:443'\n{text}\n");
+            let faults = Config::read(&text).unwrap_err().to_string();
+            assert!(faults.contains(told), "{text}: {faults}");
+        }
     }
 
     #[test]

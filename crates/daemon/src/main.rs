@@ -18,7 +18,10 @@ use hvd::{
     monitor::rights,
     store::StoreError,
 };
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::{
+    fs::{FlockOperation, Mode, OFlags},
+    process::{Resource, Rlimit},
+};
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
@@ -125,6 +128,7 @@ fn answer(request: Request) -> Result<(), Failure> {
 }
 
 fn run(config: Config) -> Result<(), Failure> {
+    forbid_core_dumps();
     let filter = EnvFilter::try_from_env("HV_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -150,6 +154,9 @@ async fn serve(config: Config, rights: Vec<Finding>) -> Result<(), Failure> {
     let mut terminated = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;
     let server = Server::listen(&config).await?;
+    if let Some((address, fingerprint)) = server.tcp_address().zip(server.fingerprint()) {
+        tracing::info!(%address, fingerprint, "hvd serves TLS at {address}, as {fingerprint}");
+    }
     let host = Arc::new(hv_port::Client::new(&config.broker_socket));
     let socket = config.socket.clone();
     let mut parts = Parts::new(config, host, boot());
@@ -188,6 +195,16 @@ fn examine_rights(config: &Config) -> Vec<Finding> {
 /// Ends threads that wait for the host, which may never answer.
 fn end(runtime: Runtime) {
     runtime.shutdown_timeout(GRACE);
+}
+
+/// What is in memory may be secret, so none of it is written to a disk when the process crashes.
+fn forbid_core_dumps() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Lowering one's own limit is never refused.
+    rustix::process::setrlimit(Resource::Core, none).unwrap_or_default();
 }
 
 /// Makes the state folder, and makes sure that no other daemon uses it.

@@ -56,4 +56,8 @@ ids! {
     AuditId;
     /// A request for approval.
     ApprovalId;
+    /// A session of somebody who has logged in.
+    SessionId;
+    /// An API token.
+    TokenId;
 }

@@ -5,6 +5,7 @@
 //! here does I/O, reads the clock or draws random numbers: time, ids and randomness are arguments.
 
 pub mod access;
+pub mod account;
 pub mod audit;
 pub mod device;
 pub mod document;
@@ -24,7 +25,9 @@ pub mod plan;
 pub mod problem;
 pub mod refusal;
 mod schema;
+pub mod secret;
 pub mod security;
+pub mod session;
 pub mod size;
 pub mod storage;
 pub mod vm;

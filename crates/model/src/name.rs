@@ -125,6 +125,8 @@ names! {
     GrantName = "a grant name";
     /// A token of the API.
     TokenName = "a token name";
+    /// What a host is called by whoever reaches it from elsewhere.
+    HostName = "a name of a host";
     /// A CPU model or feature in QEMU's spelling, such as `Skylake-Server` or `ibt`.
     CpuName = "a CPU model or feature";
     /// A machine type in QEMU's spelling, such as `q35` or `virt`.

@@ -99,6 +99,22 @@ catalogue! {
         "It is not known who asks.",
         "Over TCP nobody is known before they log in, and nothing is shown to nobody.",
         "Log in: hv login. On the host itself, hv reaches the daemon through its socket, which knows you.";
+    SessionOver = "session-over", 401, Denied,
+        "The session or token is not good.",
+        "It ended, it was revoked, or it never was one. A session ends by itself when it is not used, and a token on its day.",
+        "Log in again: hv login. A program needs a new token: hv access token create.";
+    LoginFailed = "login-failed", 401, Denied,
+        "The login failed.",
+        "The name, the password or the code is wrong. Which of them is not told, since that would help who guesses.",
+        "Try again. Who has lost the second factor gives a recovery code in its place; who has lost the password asks an administrator.";
+    CodeNeeded = "code-needed", 401, Denied,
+        "A code is needed.",
+        "This account has a second factor, so its password alone is not enough.",
+        "Give the code that your app shows, or a recovery code.";
+    TooManyAttempts = "too-many-attempts", 429, Denied,
+        "There were too many failed attempts.",
+        "After the third failure each further one makes the next attempt wait longer, for the account and for the address, so that guessing takes too long.",
+        "Wait as long as the answer says, and try again.";
     ProofNeeded = "proof-needed", 403, Denied,
         "This needs a fresh proof of who you are.",
         "It destroys something, or changes who may do what. Whoever sits down at an open terminal must not be able to do that.",
@@ -203,6 +219,10 @@ catalogue! {
         "hvd cannot be reached.",
         "It does not run, its socket is elsewhere, or you are not in the group that may use it.",
         "On a host with systemd: systemctl status hvd. Where its socket is elsewhere: hv --socket PATH.";
+    UntrustedHost = "untrusted-host", 502, Unavailable,
+        "The host may be another one than you think.",
+        "It has shown a certificate that is not the one you have confirmed, or for which nobody vouches. Either it has a new certificate, or somebody stands between you and it. Nothing was sent.",
+        "Ask who runs the host whether it has a new certificate, and which fingerprint. Then log in anew: hv login ADDRESS.";
     UnsupportedByHost = "unsupported-by-host", 422, Failed,
         "This host cannot do that.",
         "Its CPU, its QEMU or its libvirt lacks what is needed.",
@@ -283,6 +303,9 @@ pub struct Problem {
     /// Commands that may help, and run as printed.
     #[serde(default, rename = "try", skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
+    /// After how many seconds it may be tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
     /// Each fault of a document that was sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<crate::document::Fault>,
@@ -300,6 +323,7 @@ impl Problem {
             detail: detail.into(),
             hint: entry.fix.to_owned(),
             commands: Vec::new(),
+            retry_after: None,
             faults: Vec::new(),
         }
     }

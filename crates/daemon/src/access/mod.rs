@@ -1,25 +1,46 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Whether somebody may do something: one place answers it for every look and every change.
+//! Who somebody is, and whether they may do something: one place answers it for every look and
+//! every change.
 //!
 //! Policies are Cedar's, checked against a schema that is made from the model's actions and roles.
 //! What no policy permits is denied.
 
+mod authenticate;
 mod authorize;
+mod cut;
 mod explain;
 mod force;
+mod key;
+mod lockout;
+mod password;
 pub(crate) mod people;
 mod policies;
+mod proof;
+mod random;
+mod recovery;
 mod resource;
 mod schema;
+mod second_factor;
+mod session;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod token;
+mod totp;
 
-pub(crate) use self::force::stored_grants;
 pub use self::{
+    authenticate::{Authenticator, Whence},
     authorize::Access,
+    password::PasswordHash,
     policies::{GivenGrant, PolicyFault, Sources, read_folder},
+    proof::Prover,
     resource::{Resource, VmTraits},
     schema::schema_text,
+    session::csrf,
     subject::{Assurance, Subject},
+};
+pub(crate) use self::{
+    cut::{Cutter, Tie},
+    force::stored_grants,
+    random::Digest,
 };

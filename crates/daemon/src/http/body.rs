@@ -9,11 +9,15 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hv_model::{
+    access::NewToken,
+    account::{ChangeAccount, ConfirmTotp, NewAccount, SetPassword},
     document::{self, Format},
     inventory::{AskGuest, ChangeVm, CreateVm, RenameVm},
     problem::ProblemKind,
+    session::{Login, Prove},
 };
 use serde::de::{DeserializeOwned, IgnoredAny};
+use zeroize::Zeroizing;
 
 use super::refusal::Refusal;
 
@@ -42,6 +46,20 @@ impl Document for ChangeVm {
 }
 
 impl Document for RenameVm {}
+
+impl Document for Login {}
+
+impl Document for Prove {}
+
+impl Document for NewAccount {}
+
+impl Document for ChangeAccount {}
+
+impl Document for SetPassword {}
+
+impl Document for ConfirmTotp {}
+
+impl Document for NewToken {}
 
 impl Document for AskGuest {
     fn absent() -> Option<Self> {
@@ -79,7 +97,8 @@ impl<S: Sync, T: Document> FromRequest<S> for Json<T> {
     }
 }
 
-async fn collect(request: Request) -> Result<String, Refusal> {
+/// The whole text, which may hold a password.
+async fn collect(request: Request) -> Result<Zeroizing<String>, Refusal> {
     let reading = Limited::new(request.into_body(), MAX_BYTES).collect();
     let Ok(read) = tokio::time::timeout(TIME, reading).await else {
         let detail = format!("The body did not arrive within {} seconds.", TIME.as_secs());
@@ -96,12 +115,14 @@ async fn collect(request: Request) -> Result<String, Refusal> {
             )
         }
     })?;
-    String::from_utf8(bytes.to_bytes().into()).map_err(|error| {
-        Refusal::new(
-            ProblemKind::BadRequest,
-            format!("The body is not UTF-8: {error}."),
-        )
-    })
+    String::from_utf8(bytes.to_bytes().into())
+        .map(Zeroizing::new)
+        .map_err(|error| {
+            Refusal::new(
+                ProblemKind::BadRequest,
+                format!("The body is not UTF-8: {error}."),
+            )
+        })
 }
 
 fn read<T: Document>(text: &str) -> Result<T, Refusal> {

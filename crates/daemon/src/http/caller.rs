@@ -18,6 +18,7 @@ use hv_model::{
 
 use super::{
     Api,
+    credential::Credentials,
     refusal::{Answer, Refusal},
 };
 use crate::access::{Assurance, Resource, Subject};
@@ -42,6 +43,8 @@ pub enum Transport {
     Unix,
     /// Through loopback TCP.
     Tcp,
+    /// Through TCP with TLS.
+    Tls,
 }
 
 impl Peer {
@@ -100,7 +103,10 @@ impl FromRequestParts<Api> for Caller {
         Ok(Self {
             api: api.clone(),
             peer,
-            assurance: Assurance::None,
+            assurance: parts
+                .extensions
+                .get::<Credentials>()
+                .map_or(Assurance::None, Credentials::assurance),
             approval: approval(&parts.headers)?,
         })
     }

@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     io,
+    net::IpAddr,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -24,6 +25,8 @@ use crate::access::{Subject, people};
 
 /// How long the other side may leave what is sent to it unread.
 const UNREAD: Duration = Duration::from_secs(30);
+/// How many connections there may be from one address.
+const FROM_ONE: usize = 64;
 /// How long a user's name and groups are remembered.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
@@ -64,21 +67,86 @@ impl Users {
     }
 }
 
-/// A connection whose other side must read what is sent to it, unless it may be patient.
+/// How many connections there are from each address.
+#[derive(Debug, Default)]
+pub(super) struct Addresses(Mutex<HashMap<IpAddr, usize>>);
+
+/// A connection's place among those from its address.
 #[derive(Debug)]
+pub(super) struct Place {
+    addresses: Arc<Addresses>,
+    address: IpAddr,
+}
+
+impl Addresses {
+    /// A place for one more connection from there, unless there are too many. On this machine,
+    /// where a proxy may stand, there may be any number.
+    pub(super) fn take(addresses: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let mut counts = addresses.counts();
+        let count = counts.entry(address).or_default();
+        if *count >= FROM_ONE && !address.is_loopback() {
+            return None;
+        }
+        *count += 1;
+        drop(counts);
+        Some(Place {
+            addresses: Arc::clone(addresses),
+            address,
+        })
+    }
+
+    fn counts(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.addresses.counts();
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// A connection whose other side must read what is sent to it, unless it may be patient, and that
+/// can be cut off.
 pub(super) struct Impatient<S> {
     stream: S,
     patience: Arc<AtomicBool>,
+    /// Comes when the connection is cut off.
+    cut: futures_util::future::BoxFuture<'static, ()>,
     /// Until when something must have been read.
     until: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Impatient<S> {
-    pub(super) const fn new(stream: S, patience: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(
+        stream: S,
+        patience: Arc<AtomicBool>,
+        cut: futures_util::future::BoxFuture<'static, ()>,
+    ) -> Self {
         Self {
             stream,
             patience,
+            cut,
             until: None,
+        }
+    }
+
+    /// Fails once the connection is cut off; else whoever waits is woken when that happens.
+    fn check_whole(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match self.cut.as_mut().poll(context) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(()) => {
+                // What is over is not asked again.
+                self.cut = Box::pin(std::future::ready(()));
+                let why = "the session or token is no longer good";
+                Err(io::Error::new(io::ErrorKind::ConnectionAborted, why))
+            }
         }
     }
 
@@ -106,6 +174,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.check_whole(context)?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
@@ -116,6 +185,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.check_whole(context)?;
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.watch(context, written)
     }
@@ -125,6 +195,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.check_whole(context)?;
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.watch(context, written)
     }
@@ -134,6 +205,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check_whole(context)?;
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
         self.watch(context, flushed)
     }
@@ -145,8 +217,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use hv_model::{access::Principal, name::UserGroupName};
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -168,15 +242,44 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_reads_nothing_for_half_a_minute_is_cut_off() {
         let (ours, _theirs) = tokio::io::duplex(1);
-        let mut impatient = Impatient::new(ours, Arc::default());
+        let mut impatient = Impatient::new(ours, Arc::default(), Box::pin(pending()));
         let error = impatient.write_all(b"more than fits").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn from_one_address_there_are_so_many_connections_at_once() {
+        let addresses = Arc::default();
+        let take = |address: &str| Addresses::take(&addresses, address.parse().unwrap());
+        let mut places: Vec<_> = (0..FROM_ONE).map(|_| take("192.0.2.1").unwrap()).collect();
+        assert!(take("192.0.2.1").is_none());
+        assert!(take("192.0.2.2").is_some());
+        places.pop();
+        assert!(take("192.0.2.1").is_some());
+        places.clear();
+        assert!(addresses.counts().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_cut_off_is_neither_read_nor_written() {
+        let (ours, _theirs) = tokio::io::duplex(64);
+        let (cut, comes) = tokio::sync::oneshot::channel();
+        let cut_off = Box::pin(async { comes.await.unwrap() });
+        let mut impatient = Impatient::new(ours, Arc::default(), cut_off);
+        impatient.write_all(b"still whole").await.unwrap();
+        let mut buffer = [0];
+        let (read, ()) = tokio::join!(impatient.read(&mut buffer), async {
+            cut.send(()).unwrap();
+        });
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        assert!(impatient.write_all(b"no more").await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_may_be_patient_is_not_cut_off() {
         let (ours, _theirs) = tokio::io::duplex(1);
-        let mut impatient = Impatient::new(ours, Arc::new(AtomicBool::new(true)));
+        let mut impatient =
+            Impatient::new(ours, Arc::new(AtomicBool::new(true)), Box::pin(pending()));
         let writing = impatient.write_all(b"more than fits");
         assert!(tokio::time::timeout(UNREAD * 10, writing).await.is_err());
     }

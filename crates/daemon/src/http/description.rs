@@ -21,12 +21,13 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Api, access, approval, audit, console, event, health, host, image, network, operation, pool,
-    problem,
+    Api, access, account, approval, audit, bootstrap, console, event, health, host, image, login,
+    network, operation, pool, problem,
     query::{NoParameters, Query},
     refusal::{Answer, Refusal},
+    session,
     stored_list::Written,
-    version, vm, vm_action,
+    token, version, vm, vm_action,
 };
 
 #[derive(OpenApi)]
@@ -45,7 +46,7 @@ use super::{
         (name = "operations", description = "Operations: changes under way and done"),
         (name = "events", description = "Everything that changed"),
         (name = "audit", description = "Who did what"),
-        (name = "access", description = "Who may do what"),
+        (name = "access", description = "Who people and programs are, and what they may"),
         (name = "about", description = "The API itself"),
     ),
     components(schemas(IfRunning, Plan, Problem, Takeover)),
@@ -68,6 +69,11 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(audit::routes())
         .merge(access::routes())
         .merge(approval::routes())
+        .merge(login::routes())
+        .merge(session::routes())
+        .merge(account::routes())
+        .merge(token::routes())
+        .merge(bootstrap::routes())
         .merge(problem::routes())
         .merge(version::routes())
         .routes(routes!(show))

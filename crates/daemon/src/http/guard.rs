@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, uri::Authority},
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -14,18 +14,37 @@ use hv_model::problem::{Problem, ProblemKind};
 
 use super::{
     Api,
+    arrival::Arrival,
     caller::{Peer, Transport},
+    origin,
     refusal::Refusal,
 };
 
 /// How many seconds old an answer is, when the host is not being listened to.
 const STALE: HeaderName = HeaderName::from_static("hv-stale");
 
+/// That browsers are to come over TLS alone, for a year.
+const ONLY_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 /// Guards every request.
 pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
-    if let Err(refusal) = meant_for_us(&request) {
-        return refusal.into_response();
+    let over_tls = request
+        .extensions()
+        .get::<Peer>()
+        .is_some_and(|peer| peer.transport == Transport::Tls);
+    let mut response = match meant_for_us(&api, &request) {
+        Ok(()) => answered(&api, request, next).await,
+        Err(refusal) => refusal.into_response(),
+    };
+    if over_tls {
+        let headers = response.headers_mut();
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_TLS);
     }
+    response
+}
+
+/// The answer, whatever happens on the way to it.
+async fn answered(api: &Api, request: Request, next: Next) -> Response {
     let what = format!("{} {}", request.method(), request.uri().path());
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|_| {
@@ -33,7 +52,7 @@ pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) 
         let detail = format!("Answering {what} failed in a way that it should not.");
         Refusal::new(ProblemKind::Internal, detail).into_response()
     });
-    if let Some(age) = age(&api) {
+    if let Some(age) = age(api) {
         response.headers_mut().insert(STALE, age);
     }
     response
@@ -55,50 +74,35 @@ fn age(api: &Api) -> Option<HeaderValue> {
 
 /// Refuses what a web page of somebody else makes a browser send. The name in `Host` gives away a
 /// page whose own name was made to point here.
-fn meant_for_us(request: &Request) -> Result<(), Refusal> {
-    let tcp = request
-        .extensions()
-        .get::<Peer>()
-        .is_some_and(|peer| peer.transport == Transport::Tcp);
+fn meant_for_us(api: &Api, request: &Request) -> Result<(), Refusal> {
+    let (headers, extensions) = (request.headers(), request.extensions());
+    let arrived = extensions.get::<Arrival>().map(|arrival| arrival.local);
+    let is_ours = |host: &str| origin::is_ours(host, api.names(), arrived);
     let denied = |detail: String| Err(Refusal::new(ProblemKind::Denied, detail));
-    if tcp {
-        let host = text(request.headers(), &header::HOST);
-        let host = host.or_else(|| request.uri().authority().map(Authority::as_str));
-        if !host.is_some_and(is_loopback) {
+    if extensions
+        .get::<Peer>()
+        .is_some_and(|peer| peer.transport != Transport::Unix)
+    {
+        let host = origin::host(headers, request.uri());
+        if !host.is_some_and(is_ours) {
             let host = host.unwrap_or_default();
             return denied(format!(
                 "The request is meant for the host {host:?}, not for this one."
             ));
         }
     }
-    match request.headers().get(header::ORIGIN) {
+    match origin::origin(headers) {
         None => Ok(()),
         Some(origin) => {
-            let origin = origin.to_str().unwrap_or_default();
             let host = origin
                 .strip_prefix("http://")
                 .or(origin.strip_prefix("https://"));
-            if host.is_some_and(is_loopback) {
+            if host.is_some_and(is_ours) {
                 return Ok(());
             }
             denied(format!("The request comes from a web page of {origin:?}."))
         }
     }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// Whether a host with or without a port names this machine to itself.
-fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    ["localhost", "127.0.0.1", "[::1]"]
-        .iter()
-        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Answers a request for an address that there is not.
@@ -118,31 +122,4 @@ pub(super) async fn no_such_method(request: Request) -> Refusal {
 
 fn shortened(path: &str) -> String {
     path.chars().take(200).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_of_this_machine_are_loopback() {
-        for host in [
-            "localhost",
-            "LOCALHOST:80",
-            "127.0.0.1:8006",
-            "[::1]",
-            "[::1]:8006",
-        ] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in [
-            "",
-            "evil.example",
-            "localhost.evil.example",
-            "127.0.0.1.nip.io:80",
-            "10.0.0.1",
-        ] {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
 }

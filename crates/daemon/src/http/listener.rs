@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Where the API is served: a unix socket with a group, and loopback TCP.
+//! Where the API is served: a unix socket with a group, and TCP.
 
 use std::{
     fs, io,
@@ -9,6 +9,9 @@ use std::{
 };
 
 use tokio::net::{TcpListener, UnixListener, UnixStream};
+
+use super::tls::TlsError;
+use crate::config::{Listen, Security};
 
 /// Who may open the socket: its owner and its group.
 const MODE: u32 = 0o660;
@@ -36,9 +39,12 @@ pub enum ListenError {
     /// There is no such group.
     #[error("there is no group {0}, which the configuration names as socket_group")]
     NoGroup(String),
-    /// Others could reach the address.
-    #[error("{0} can be reached from other machines; only a loopback address is served")]
+    /// Others could reach the address, and listen in.
+    #[error("{0} can be reached from other machines, and is not served without TLS")]
     NotLoopback(SocketAddr),
+    /// TLS can't be served.
+    #[error("cannot serve TLS: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// A socket that is removed when it is no longer served.
@@ -138,9 +144,10 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Listens at a loopback address.
-pub(super) async fn listen_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    if !address.ip().is_loopback() {
+/// Listens at a TCP address; without TLS at one of the loopback interface alone.
+pub(super) async fn listen_tcp(listen: &Listen) -> Result<TcpListener, ListenError> {
+    let address = listen.address;
+    if listen.security() == Security::Plain && !address.ip().is_loopback() {
         return Err(ListenError::NotLoopback(address));
     }
     TcpListener::bind(address)
@@ -220,7 +227,11 @@ mod tests {
             matches!(refused, Err(ListenError::NoGroup(_))),
             "{refused:?}"
         );
-        let refused = listen_tcp("0.0.0.0:0".parse().unwrap()).await;
+        let open = Listen {
+            tls: Some(crate::config::Tls::Off),
+            ..Listen::at("0.0.0.0:0".parse().unwrap())
+        };
+        let refused = listen_tcp(&open).await;
         assert!(
             matches!(refused, Err(ListenError::NotLoopback(_))),
             "{refused:?}"

@@ -12,12 +12,17 @@
 //! problem of the catalogue, whoever noticed it.
 
 mod access;
+mod account;
+mod allowance;
 mod approval;
+mod arrival;
 mod audit;
 mod body;
+mod bootstrap;
 mod caller;
 mod connection;
 mod console;
+mod credential;
 mod description;
 mod ending;
 mod event;
@@ -26,8 +31,11 @@ mod health;
 mod host;
 mod image;
 mod listener;
+mod login;
+mod membership;
 mod network;
 mod operation;
+mod origin;
 mod path;
 mod pool;
 mod precondition;
@@ -35,21 +43,26 @@ mod problem;
 mod query;
 mod refusal;
 mod server;
+mod session;
 mod sse;
 mod stored_list;
+mod tls;
+mod token;
 mod upload;
 mod version;
 mod visibility;
 mod vm;
 mod vm_action;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
 
-use self::stored_list::StoredLists;
+use self::{allowance::Allowance, membership::Memberships, stored_list::StoredLists};
 pub use self::{
+    arrival::Arrival,
     caller::{Peer, Transport},
+    credential::Credentials,
     description::openapi,
     ending::Ending,
     listener::ListenError,
@@ -66,6 +79,12 @@ struct Inner {
     app: App,
     /// The list of VMs as it was last sent to each who asked.
     vms: StoredLists,
+    /// The names by which others reach this host.
+    names: Vec<String>,
+    /// The groups of people who come over the network.
+    memberships: Memberships,
+    /// How many failed logins are written to the audit log.
+    guesses: Allowance,
     /// Whether the daemon ends, so that streams without an end must.
     ending: Ending,
 }
@@ -73,15 +92,31 @@ struct Inner {
 impl Api {
     /// The API of this app, whose streams end when `ending` says so.
     pub fn new(app: App, ending: Ending) -> Self {
+        let names = tls::names(app.config.listen.as_ref());
         Self(Arc::new(Inner {
             app,
+            names,
+            memberships: Memberships::default(),
             vms: StoredLists::default(),
+            guesses: Allowance::new(60, Duration::from_secs(60)),
             ending,
         }))
     }
 
     fn app(&self) -> &App {
         &self.0.app
+    }
+
+    fn names(&self) -> &[String] {
+        &self.0.names
+    }
+
+    fn memberships(&self) -> &Memberships {
+        &self.0.memberships
+    }
+
+    fn guesses(&self) -> &Allowance {
+        &self.0.guesses
     }
 
     fn vms(&self) -> &StoredLists {
@@ -99,6 +134,10 @@ pub fn router(api: Api) -> Router {
     routes
         .fallback(guard::no_such_address)
         .method_not_allowed_fallback(guard::no_such_method)
+        .layer(middleware::from_fn_with_state(
+            api.clone(),
+            credential::recognize,
+        ))
         .layer(middleware::from_fn_with_state(api.clone(), guard::guard))
         .with_state(api)
 }

@@ -69,7 +69,16 @@ impl IntoResponse for Refusal {
         // A problem is made of texts and numbers, which JSON can always say.
         let body = serde_json::to_vec(&self.0).unwrap_or_default();
         let media_type = HeaderValue::from_static("application/problem+json");
-        (status, [(header::CONTENT_TYPE, media_type)], body).into_response()
+        let mut response = (status, [(header::CONTENT_TYPE, media_type)], body).into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.0.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"hyper-nixos\"");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
     }
 }
 

@@ -4,27 +4,34 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use hv_model::access::{Origin, Principal};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixStream},
+    net::{TcpListener, TcpStream, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use super::{
-    Api, Ending, Peer, Transport,
-    connection::{Impatient, Users, origin},
+    Api, Arrival, Ending, Peer, Transport,
+    connection::{Addresses, Impatient, Users, origin},
     listener::{ListenError, UnixSocket, listen_tcp},
     router,
+    tls::TlsServer,
 };
 use crate::{access::Subject, app::App, config::Config};
 
-/// How many connections there may be at once. More wait until one ends.
+/// How many connections there may be at once on the unix socket, and how many over TCP. More wait
+/// until one ends; those of the one never wait for those of the other.
 const CONNECTIONS: usize = 1_024;
+const TCP_CONNECTIONS: usize = 512;
+/// How long a client may take to shake hands.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a client may take to ask, and how long it may keep a connection without asking.
 const HEADERS: Duration = Duration::from_secs(30);
 /// How much of a request that is not its body is read.
@@ -39,22 +46,32 @@ const BREATH: Duration = Duration::from_millis(100);
 pub struct Server {
     unix: UnixSocket,
     tcp: Option<TcpListener>,
+    tls: Option<TlsServer>,
 }
 
 impl Server {
     /// Takes the places that the configuration names.
     pub async fn listen(config: &Config) -> Result<Self, ListenError> {
         let unix = UnixSocket::listen(&config.socket, config.socket_group.as_deref()).await?;
-        let tcp = match &config.listen {
-            Some(listen) => Some(listen_tcp(listen.address).await?),
-            None => None,
+        let (tcp, tls) = match &config.listen {
+            Some(listen) => {
+                let tls = TlsServer::of(config, listen)?;
+                (Some(listen_tcp(listen).await?), tls)
+            }
+            None => (None, None),
         };
-        Ok(Self { unix, tcp })
+        Ok(Self { unix, tcp, tls })
     }
 
     /// The TCP address that is served, if one is.
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         self.tcp.as_ref()?.local_addr().ok()
+    }
+
+    /// The fingerprint of the certificate that is served, as `openssl x509 -fingerprint -sha256`
+    /// writes it, if TLS is served.
+    pub fn fingerprint(&self) -> Option<String> {
+        self.tls.as_ref().map(TlsServer::fingerprint)
     }
 
     /// Serves until `ending` says so, then lets requests that are under way end.
@@ -63,16 +80,33 @@ impl Server {
         let door = Door {
             router: router(api),
             users: Arc::default(),
+            tls: self.tls.as_ref().map(TlsServer::acceptor),
             free: Arc::new(Semaphore::new(CONNECTIONS)),
+            free_tcp: Arc::new(Semaphore::new(TCP_CONNECTIONS)),
+            addresses: Arc::default(),
             ending: ending.clone(),
         };
         let mut connections = JoinSet::new();
+        tokio::select! {
+            biased;
+            () = ending.comes() => {}
+            () = self.keep_certificate() => {}
+            () = self.let_in(&door, &mut connections) => {}
+        }
+        drop(self);
+        let all = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            tracing::warn!(left = connections.len(), "requests were cut off at the end");
+        }
+    }
+
+    /// Lets connections in, for ever.
+    async fn let_in(&self, door: &Door, connections: &mut JoinSet<()>) {
         loop {
             tokio::select! {
                 biased;
-                () = ending.comes() => break,
                 Some(_) = connections.join_next() => {}
-                entered = door.next(&self) => match entered {
+                entered = door.next(self) => match entered {
                     Ok(connection) => { connections.spawn(connection); }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be let in");
@@ -81,10 +115,13 @@ impl Server {
                 },
             }
         }
-        drop(self);
-        let all = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(GRACE, all).await.is_err() {
-            tracing::warn!(left = connections.len(), "requests were cut off at the end");
+    }
+
+    /// Keeps the certificate current, for ever.
+    async fn keep_certificate(&self) {
+        match &self.tls {
+            Some(tls) => tls.keep_current().await,
+            None => std::future::pending().await,
         }
     }
 }
@@ -100,35 +137,76 @@ pub async fn serve(app: App, ending: Ending) -> Result<(), ListenError> {
 struct Door {
     router: Router,
     users: Arc<Users>,
+    tls: Option<TlsAcceptor>,
     free: Arc<Semaphore>,
+    free_tcp: Arc<Semaphore>,
+    addresses: Arc<Addresses>,
     ending: Ending,
 }
 
-type Connection = futures_util::future::BoxFuture<'static, ()>;
+type Connection = BoxFuture<'static, ()>;
 
 impl Door {
     /// The next connection, once there is room for one.
     async fn next(&self, server: &Server) -> io::Result<Connection> {
-        let room = Arc::clone(&self.free)
-            .acquire_owned()
-            .await
-            .map_err(io::Error::other)?;
+        let unix = async {
+            let room = Self::room(&self.free).await?;
+            let (stream, _) = server.unix.listener.accept().await?;
+            Ok(self.unix(stream, room))
+        };
         let tcp = async {
-            match &server.tcp {
-                Some(tcp) => tcp.accept().await,
-                None => std::future::pending().await,
-            }
+            let Some(tcp) = &server.tcp else {
+                return std::future::pending().await;
+            };
+            let room = Self::room(&self.free_tcp).await?;
+            let (stream, remote) = tcp.accept().await?;
+            self.tcp(stream, remote, room)
         };
         tokio::select! {
-            accepted = server.unix.listener.accept() => Ok(self.unix(accepted?.0, room)),
-            accepted = tcp => {
-                let (stream, address) = accepted?;
-                stream.set_nodelay(true)?;
-                let peer = Peer::new(Subject::new(Principal::Anonymous), Transport::Tcp)
-                    .from(Origin::Tcp { address });
-                Ok(Box::pin(serve_one(self.router.clone(), stream, peer, self.ending.clone(), room)))
-            }
+            connection = unix => connection,
+            connection = tcp => connection,
         }
+    }
+
+    async fn room(free: &Arc<Semaphore>) -> io::Result<OwnedSemaphorePermit> {
+        let room = Arc::clone(free).acquire_owned().await;
+        room.map_err(io::Error::other)
+    }
+
+    fn tcp(
+        &self,
+        stream: TcpStream,
+        remote: SocketAddr,
+        room: OwnedSemaphorePermit,
+    ) -> io::Result<Connection> {
+        let Some(place) = Addresses::take(&self.addresses, remote.ip()) else {
+            tracing::debug!(%remote, "{remote} has too many connections");
+            return Ok(Box::pin(std::future::ready(())));
+        };
+        stream.set_nodelay(true)?;
+        let arrival = Arrival::new(remote, stream.local_addr()?);
+        let (router, ending) = (self.router.clone(), self.ending.clone());
+        let Some(tls) = self.tls.clone() else {
+            let peer = Peer::new(Subject::new(Principal::Anonymous), Transport::Tcp)
+                .from(Origin::Tcp { address: remote });
+            return Ok(Box::pin(async move {
+                serve_one(router, stream, peer, Some(arrival), ending, room).await;
+                drop(place);
+            }));
+        };
+        Ok(Box::pin(async move {
+            match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                Ok(Ok(stream)) => {
+                    let peer = Peer::new(Subject::new(Principal::Anonymous), Transport::Tls)
+                .from(Origin::Tcp { address: remote });
+                    serve_one(router, stream, peer, Some(arrival), ending, room).await;
+                }
+                // Whoever does not speak TLS, or takes too long for it, is of no interest.
+                Ok(Err(error)) => tracing::debug!(%remote, %error, "no TLS with {remote}"),
+                Err(_) => tracing::debug!(%remote, "no TLS with {remote}: it takes too long"),
+            }
+            drop(place);
+        }))
     }
 
     fn unix(&self, stream: UnixStream, room: OwnedSemaphorePermit) -> Connection {
@@ -142,7 +220,7 @@ impl Door {
             match known {
                 Ok((subject, origin)) => {
                     let peer = Peer::new(subject, Transport::Unix).from(origin);
-                    serve_one(router, stream, peer, ending, room).await;
+                    serve_one(router, stream, peer, None, ending, room).await;
                 }
                 Err(error) => tracing::warn!(%error, "a connection's user cannot be found out"),
             }
@@ -154,14 +232,23 @@ async fn serve_one<S>(
     router: Router,
     stream: S,
     peer: Peer,
+    arrival: Option<Arrival>,
     mut ending: Ending,
     room: OwnedSemaphorePermit,
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let stream = TokioIo::new(Impatient::new(stream, peer.patience()));
+    let cut: BoxFuture<'static, ()> = match &arrival {
+        Some(arrival) => Box::pin(arrival.cutter.cut()),
+        // Who is known by the kernel stays so.
+        None => Box::pin(std::future::pending()),
+    };
+    let stream = TokioIo::new(Impatient::new(stream, peer.patience(), cut));
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
+        if let Some(arrival) = &arrival {
+            request.extensions_mut().insert(arrival.clone());
+        }
         router.clone().oneshot(request)
     });
     let connection = http1::Builder::new()

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_start.sql"),
     include_str!("migrations/0002_access.sql"),
     include_str!("migrations/0003_audit_chain.sql"),
+    include_str!("migrations/0004_account.sql"),
 ];
 
 /// Checks a database, and brings it up to date.

@@ -10,6 +10,7 @@
 //! transaction is kept, the writer brings the [`Inventory`] up to date and then wakes whoever waits
 //! for news, so nobody is told of an event whose effect they can't see yet.
 
+mod account;
 mod approval;
 mod audit;
 mod autostart;
@@ -21,7 +22,9 @@ mod image;
 mod inventory;
 mod migration;
 mod operation;
+mod session;
 mod timer;
+mod token;
 mod transaction;
 mod vm;
 
@@ -40,6 +43,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::{
+    account::{AccountRow, TotpRow},
     error::{Result, StoreError},
     event::EventFilter,
     host::REFUSALS,

@@ -29,6 +29,8 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use crate::world::ada_may_everything;
+
 /// How long anything may take on the wall's clock; nothing comes near it.
 const PATIENCE: Duration = Duration::from_secs(20);
 const DAY: u64 = 24 * 60 * 60;

@@ -88,6 +88,8 @@ actions! {
     AccessChange = "access.change";
     /// Make, change and remove accounts, and end sessions and tokens of others.
     AccountChange = "account.change";
+    /// Log in, or prove anew who one is.
+    AccountLogin = "account.login";
     /// See requests for approval of others.
     ApprovalView = "approval.view";
     /// Approve, as a second person, what others ask for.

@@ -25,5 +25,5 @@ pub use self::{
     principal::Principal,
     question::{AccessAnswer, AccessQuestion, AccessView, GrantReach, GrantView},
     role::Role,
-    token::TokenScope,
+    token::{ApiToken, MadeToken, NewToken, TokenScope},
 };

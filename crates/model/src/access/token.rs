@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What an API token is narrowed to.
+//! API tokens, which programs carry, and what each is narrowed to.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Role};
-use crate::name::VmName;
+use crate::{
+    id::TokenId,
+    name::{TokenName, UserName, VmName},
+    secret::Secret,
+};
 
 /// What an API token is narrowed to: at most what its person may, and of that only this.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -27,6 +32,59 @@ impl TokenScope {
             };
         by_role && by_vm
     }
+}
+
+/// A token, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ApiToken {
+    /// Its id, which is a part of it but not its secret.
+    pub id: TokenId,
+    /// What its owner calls it.
+    pub name: TokenName,
+    /// Whose it is: it may at most what they may.
+    pub owner: UserName,
+    /// What it is narrowed to.
+    pub scope: TokenScope,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created: Timestamp,
+    /// When it ends.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires: Timestamp,
+    /// When it was last used, to the minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_used: Option<Timestamp>,
+    /// From which address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_from: Option<String>,
+}
+
+/// A token to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// What to call it.
+    pub name: TokenName,
+    /// What it is narrowed to.
+    pub scope: TokenScope,
+    /// For how many days it is good: 1 to 365; 90, if not given.
+    #[serde(default = "days")]
+    #[schema(default = 90)]
+    pub days: u32,
+}
+
+const fn days() -> u32 {
+    90
+}
+
+/// A token that was made.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct MadeToken {
+    /// The token as lists show it.
+    pub token: ApiToken,
+    /// What the header `Authorization` must say after `Bearer`. It is shown this once.
+    pub bearer: Secret,
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::{
     failure::Failure,
     output::{Column, Look, Paint, Table, moment, shown, table::Cell},
+    prompt::From,
+    proof::with_proof,
     session::Session,
 };
 
@@ -52,7 +54,10 @@ pub(super) async fn give(session: &Session, give: Give) -> Result<(), Failure> {
         on: give.on,
         until: give.until,
     };
-    let given = session.client.give(&grant).await?;
+    let given = with_proof(session, From::Person, async |client| {
+        client.give(&grant).await
+    })
+    .await?;
     session.answer(&given, |grant| {
         format!(
             "{} is {} on {}, by the grant {}.\n",
@@ -79,7 +84,10 @@ fn made_name(role: Role, to: &Grantee, on: &Scope) -> Result<GrantName, Failure>
 
 /// Takes a grant away.
 pub(super) async fn take(session: &Session, take: &Take) -> Result<(), Failure> {
-    session.client.take(&take.name).await?;
+    with_proof(session, From::Person, async |client| {
+        client.take(&take.name).await
+    })
+    .await?;
     session.say(&format!("The grant {} is taken away.\n", take.name))
 }
 

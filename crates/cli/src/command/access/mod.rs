@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! `hv access`: who may do what, why, and how that is changed.
+//! `hv access`: who people and programs are, who may do what, why, and how that is changed.
 
+mod account;
 mod explain;
 mod grant;
+mod session;
+mod token;
 
 use clap::Subcommand;
 
 use self::{
+    account::{AccountCommand, Bootstrap},
     explain::Explain,
     grant::{Give, Take},
+    session::SessionCommand,
+    token::TokenCommand,
 };
 use crate::{arguments::examples, failure::Failure, session::Session};
 
@@ -51,6 +57,30 @@ pub(crate) enum AccessCommand {
         "hv access schema > hv.cedarschema" => "a file that an editor can check against",
     ))]
     Schema,
+    /// Make the first account of a host, on the host and as root. Its password is asked for.
+    #[command(after_help = examples!(
+        "sudo hv access bootstrap ada" => "ada may do everything",
+        "sudo hv access bootstrap ada --password-stdin < password" => "the password from a file",
+    ))]
+    Bootstrap(Bootstrap),
+    /// Manage accounts: people who come over the network.
+    #[command(subcommand, after_help = examples!(
+        "hv access account list" => "who can log in, and with what",
+        "hv access account totp ada" => "get a second factor",
+    ))]
+    Account(AccountCommand),
+    /// See who is logged in, and end that.
+    #[command(subcommand, after_help = examples!(
+        "hv access session list" => "where you are logged in",
+        "hv access session list --all" => "who is logged in at all",
+    ))]
+    Session(SessionCommand),
+    /// Manage API tokens: what programs carry.
+    #[command(subcommand, after_help = examples!(
+        "hv access token create ci --role operator --vm web" => "may run one VM",
+        "hv access token revoke ci" => "it is refused from now on",
+    ))]
+    Token(TokenCommand),
 }
 
 /// Runs a command about who may do what.
@@ -65,5 +95,9 @@ pub(crate) async fn run(session: &Session, command: AccessCommand) -> Result<(),
             session.say("The policies are in force.\n")
         }
         AccessCommand::Schema => session.print(&session.client.access_schema().await?),
+        AccessCommand::Bootstrap(first) => account::bootstrap(session, first).await,
+        AccessCommand::Account(command) => account::run(session, command).await,
+        AccessCommand::Session(command) => self::session::run(session, command).await,
+        AccessCommand::Token(command) => token::run(session, command).await,
     }
 }

@@ -2,6 +2,7 @@
 //! The API through its router, on a simulated host.
 
 mod access;
+mod accounts;
 mod approvals;
 mod audit;
 mod description;
@@ -12,7 +13,9 @@ mod lists;
 mod operations;
 mod random;
 mod refusals;
+mod secrets;
 mod served;
+mod tls;
 mod vms;
 
 use std::{fmt::Write, path::Path, sync::Arc};

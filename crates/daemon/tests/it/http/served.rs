@@ -56,9 +56,7 @@ impl Served {
 
     async fn of(daemon: Daemon) -> Self {
         let mut config = (*daemon.app.config).clone();
-        config.listen = Some(Listen {
-            address: "127.0.0.1:0".parse().unwrap(),
-        });
+        config.listen = Some(Listen::at("127.0.0.1:0".parse().unwrap()));
         let server = Server::listen(&config).await.unwrap();
         let tcp = server.tcp_address().unwrap().to_string();
         let (ending, ends) = watch::channel(false);
