@@ -9,13 +9,13 @@ mod explain;
 mod force;
 pub(crate) mod people;
 mod policies;
+mod quota;
 mod resource;
 mod schema;
 mod subject;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::force::stored_grants;
 pub use self::{
     authorize::Access,
     policies::{GivenGrant, PolicyFault, Sources, read_folder},
@@ -23,3 +23,4 @@ pub use self::{
     schema::schema_text,
     subject::{Assurance, Subject},
 };
+pub(crate) use self::{force::stored_grants, quota::UserLimits};

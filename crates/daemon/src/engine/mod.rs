@@ -16,11 +16,13 @@
 //! the same VM waits for its turn, and is judged again then.
 
 pub(crate) mod check;
+mod claim;
 mod context;
 mod lock;
 mod plan;
 mod port;
 mod queue;
+mod quota;
 mod recheck;
 mod reconcile;
 mod request;
@@ -43,7 +45,6 @@ use hv_model::{
 };
 use tokio::sync::Notify;
 
-use self::queue::Queue;
 pub use self::undo::PendingUndo;
 pub(crate) use self::{
     context::{Context, Outcome, Step, Stop},
@@ -53,6 +54,10 @@ pub(crate) use self::{
 pub use self::{
     port::Port,
     request::{AddImage, JobRequest, Upload},
+};
+use self::{
+    queue::Queue,
+    quota::{Asked, Quotas},
 };
 use crate::{
     access::Access,
@@ -76,6 +81,7 @@ struct Inner {
     config: Arc<Config>,
     observer: Observer,
     access: Access,
+    quotas: Quotas,
     boot: String,
     queue: Mutex<Queue>,
     /// The bytes of images that wait for their operation's turn.
@@ -123,6 +129,10 @@ impl Engine {
             boot,
         } = around;
         let at_once = usize::try_from(config.operations.at_once).unwrap_or(1);
+        let quotas = Quotas {
+            config: Arc::clone(&config),
+            inventory: store.inventory().clone(),
+        };
         Self(Arc::new(Inner {
             store,
             port,
@@ -131,6 +141,7 @@ impl Engine {
             config,
             observer,
             access,
+            quotas,
             boot,
             queue: Mutex::new(Queue::new(at_once)),
             uploads: Mutex::default(),
@@ -155,15 +166,17 @@ impl Engine {
         let refusal = check::without_store(&request, &snapshot).err();
         let parameters = request.parameters()?;
         let actor = principal.clone();
+        let quotas = self.0.quotas.clone();
         let submitted = self
             .0
             .store
             .write("operation.submit", move |tx| {
-                submit(tx, actor, request, parameters, options, refusal)
+                submit(tx, &quotas, actor, request, parameters, options, refusal)
             })
             .await?;
         let (row, upload) = match submitted {
             Submitted::Before(row) => return Ok(row.operation),
+            Submitted::Refused(problem) => return Err(*problem),
             Submitted::New(row, upload) => (row, upload),
         };
         let job = AnyJob::of(&row.operation)?;
@@ -277,11 +290,14 @@ impl Engine {
 enum Submitted {
     /// It was asked for before, with the same key.
     Before(Box<OperationRow>),
+    /// It is more than a quota allows, which is on record.
+    Refused(Box<Problem>),
     New(Box<OperationRow>, Option<Upload>),
 }
 
 fn submit(
     tx: &WriteTransaction<'_>,
+    quotas: &Quotas,
     actor: Principal,
     request: JobRequest,
     parameters: serde_json::Value,
@@ -306,8 +322,22 @@ fn submit(
     if let Some(refusal) = refusal {
         return Err(refusal.into());
     }
-    check::with_store(tx, &request, &parameters, options.expected_generation)?;
+    let unfinished = check::unfinished(tx)?;
+    let generation = options.expected_generation;
+    check::with_store(tx, &unfinished, &request, &parameters, generation)?;
     let target = check::target(tx, &request)?;
+    let on = format!("{}/{}", target.kind, target.name);
+    let asked = Asked {
+        actor: &actor,
+        request: &request,
+        parameters: &parameters,
+    };
+    if let Some(breach) = quotas.breach(tx, &unfinished, &asked)? {
+        let policy = breach.policy;
+        let decision = Decision::Deny { policy };
+        tx.append_audit(&actor, request.action(), &on, &decision, None)?;
+        return Ok(Submitted::Refused(Box::new(breach.problem)));
+    }
     let operation = Operation {
         id: OperationId::new(tx.next_id()),
         kind,
@@ -324,7 +354,6 @@ fn submit(
         started: None,
         ended: None,
     };
-    let on = format!("{}/{}", operation.target.kind, operation.target.name);
     tx.append_audit(
         &operation.actor,
         request.action(),

@@ -24,6 +24,7 @@ use super::{
     Api, access, approval, audit, console, event, health, host, image, network, operation, pool,
     problem,
     query::{NoParameters, Query},
+    quota,
     refusal::{Answer, Refusal},
     stored_list::Written,
     version, vm, vm_action,
@@ -45,7 +46,7 @@ use super::{
         (name = "operations", description = "Operations: changes under way and done"),
         (name = "events", description = "Everything that changed"),
         (name = "audit", description = "Who did what"),
-        (name = "access", description = "Who may do what"),
+        (name = "access", description = "Who may do what, and have how much"),
         (name = "about", description = "The API itself"),
     ),
     components(schemas(IfRunning, Plan, Problem, Takeover)),
@@ -67,6 +68,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(event::routes())
         .merge(audit::routes())
         .merge(access::routes())
+        .merge(quota::routes())
         .merge(approval::routes())
         .merge(problem::routes())
         .merge(version::routes())

@@ -33,6 +33,7 @@ mod pool;
 mod precondition;
 mod problem;
 mod query;
+mod quota;
 mod refusal;
 mod server;
 mod sse;

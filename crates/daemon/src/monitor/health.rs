@@ -7,13 +7,15 @@
 use std::sync::Arc;
 
 use hv_model::{
+    access::QuotasView,
     health::{Check, CheckStatus, Health},
+    name::UserName,
     operation::{Operation, OperationState},
     size::Size,
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{host_checks, space_checks, vm_checks};
+use super::{host_checks, quota_checks, quota_checks::Numbers, space_checks, vm_checks};
 use crate::{
     app::App,
     store::{OperationFilter, Result, Snapshot, VmRecord},
@@ -35,6 +37,10 @@ pub(super) struct Facts {
     pub(super) state_disk: Option<Space>,
     /// What is wrong with the policies that should be in force.
     pub(super) policy_fault: Option<String>,
+    /// What of users and of all together may be seen.
+    pub(super) quotas: QuotasView,
+    /// Whether the numbers of all together may be.
+    pub(super) numbers: Numbers,
 }
 
 /// How much space there is.
@@ -50,6 +56,8 @@ pub trait Sight {
     fn sees_vm(&self, vm: &VmRecord) -> bool;
     /// Whether they may see an operation.
     fn sees_operation(&self, snapshot: &Snapshot, operation: &Operation) -> bool;
+    /// Whether they may see how much a user has, or, of nobody, how much all together have.
+    fn sees_quota(&self, user: Option<&UserName>) -> bool;
 }
 
 /// How well the host is, as far as somebody may see it: no check names what they may not see.
@@ -71,12 +79,23 @@ pub async fn health(app: &App, sight: &impl Sight) -> Result<Health> {
     let known = app.inventory.snapshot();
     went_wrong.retain(|operation| sight.sees_operation(&known, operation));
     let snapshot = seen_part(known, sight);
+    let mut quotas = app.engine.quotas(None).await?;
+    quotas
+        .users
+        .retain(|quota| sight.sees_quota(Some(&quota.user)));
+    let numbers = if sight.sees_quota(None) {
+        Numbers::Told
+    } else {
+        Numbers::Untold
+    };
     Ok(judge(&Facts {
         snapshot,
         now,
         went_wrong,
         state_disk,
         policy_fault: app.access.fault(),
+        quotas,
+        numbers,
     }))
 }
 
@@ -96,6 +115,7 @@ fn judge(facts: &Facts) -> Health {
     let mut checks = host_checks::all(facts);
     checks.extend(space_checks::all(facts));
     checks.extend(vm_checks::all(facts));
+    checks.extend(quota_checks::all(facts));
     // Checks of the same status keep their order.
     checks.sort_by_key(|check| std::cmp::Reverse(check.status));
     Health {
@@ -201,6 +221,11 @@ pub(super) mod tests {
             went_wrong: Vec::new(),
             state_disk: Some(space),
             policy_fault: None,
+            quotas: QuotasView {
+                total: None,
+                users: Vec::new(),
+            },
+            numbers: Numbers::Told,
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod health;
 mod host_checks;
+mod quota_checks;
 mod space_checks;
 mod vm_checks;
 

@@ -12,6 +12,7 @@ use super::{Result, StoreError};
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_start.sql"),
     include_str!("migrations/0002_access.sql"),
+    include_str!("migrations/0003_quota.sql"),
 ];
 
 /// Checks a database, and brings it up to date.

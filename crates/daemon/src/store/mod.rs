@@ -21,6 +21,7 @@ mod image;
 mod inventory;
 mod migration;
 mod operation;
+mod quota;
 mod timer;
 mod transaction;
 mod vm;
@@ -44,6 +45,7 @@ pub use self::{
     event::EventFilter,
     inventory::{Inventory, Snapshot, VmRecord},
     operation::{OperationFilter, OperationRow},
+    quota::Creation,
     transaction::{ReadTransaction, WriteTransaction},
     vm::{Foreign, Managed, Origin, Trash, VmRow},
 };

@@ -12,6 +12,7 @@ mod decision;
 mod grant;
 mod principal;
 mod question;
+mod quota;
 mod role;
 mod token;
 
@@ -22,6 +23,10 @@ pub use self::{
     grant::{Grant, GrantSource, Grantee, Profile, Scope},
     principal::Principal,
     question::{AccessAnswer, AccessQuestion, AccessView, GrantReach, GrantView},
+    quota::{
+        CountLimit, Excess, Limit, LimitError, LimitValue, Measure, QuotaLimits, QuotaSource,
+        QuotaUse, QuotasView, Share, SizeLimit, Usage, UserQuota, WARNING_PERCENT,
+    },
     role::Role,
     token::TokenScope,
 };

@@ -9,6 +9,7 @@ mod health;
 mod images;
 mod lists;
 mod operations;
+mod quotas;
 mod random;
 mod refusals;
 mod served;
@@ -88,6 +89,7 @@ fn config(folder: &Path) -> Config {
             profile: Profile::Production,
             policies: folder.join("policies"),
             grants: vec![grant("admins", "user:ada", Role::Admin, "everything")],
+            ..AccessConfig::default()
         },
         ..Config::default()
     }
