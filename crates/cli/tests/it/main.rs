@@ -14,6 +14,7 @@ mod console;
 mod help;
 mod image;
 mod life;
+mod quota;
 mod refusal;
 mod stage;
 mod stale;

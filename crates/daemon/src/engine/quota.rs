@@ -105,12 +105,12 @@ impl Quotas {
     }
 
     /// What everybody may have, and has: all users who have something or for whom something was
-    /// set, and these.
+    /// set, and `own`, who asks.
     fn report(
         &self,
         tx: &ReadTransaction<'_>,
         now: Timestamp,
-        also: Option<UserName>,
+        own: Option<UserName>,
     ) -> StoreResult<QuotasView> {
         let config = &self.config.access.quotas;
         let unfinished = check::unfinished(tx)?;
@@ -122,7 +122,12 @@ impl Quotas {
         let makers = creations
             .iter()
             .filter_map(|creation| creation.owner.clone());
-        let named = config.users.keys().chain(set.keys()).cloned().chain(also);
+        let named = config
+            .users
+            .keys()
+            .chain(set.keys())
+            .cloned()
+            .chain(own.clone());
         for user in makers.chain(named).collect::<Vec<_>>() {
             usages.entry(user).or_default();
         }
@@ -139,6 +144,7 @@ impl Quotas {
             }
         });
         Ok(QuotasView {
+            own,
             users: users.collect(),
             total: Some(QuotaUse {
                 limits: config.total(),
@@ -149,10 +155,10 @@ impl Quotas {
 }
 
 impl Engine {
-    /// What everybody may have, and has. `also` is listed in any case.
-    pub async fn quotas(&self, also: Option<UserName>) -> StoreResult<QuotasView> {
+    /// What everybody may have, and has, as `own` asks, who is listed in any case.
+    pub async fn quotas(&self, own: Option<UserName>) -> StoreResult<QuotasView> {
         let (quotas, now) = (self.0.quotas.clone(), self.0.clock.now());
-        let look = move |tx: &ReadTransaction<'_>| quotas.report(tx, now, also);
+        let look = move |tx: &ReadTransaction<'_>| quotas.report(tx, now, own);
         self.0.store.read(look).await
     }
 }
@@ -206,15 +212,16 @@ fn breach_of_user(
     excess: &Excess,
     again: Option<i64>,
 ) -> Breach {
-    let mut detail = if actor.person() == Some(user) {
+    let detail = if actor.person() == Some(user) {
         excess.sentence(user)
     } else {
         let words = excess.measure.words();
         format!("The quota of {user}, who is to have this, does not suffice: {words}.")
     };
-    if let Some(minutes) = again {
-        detail.push_str(&format!(" The next one can be made in {minutes} min."));
-    }
+    let detail = match again {
+        Some(minutes) => format!("{detail} The next one can be made in {minutes} min."),
+        None => detail,
+    };
     Breach {
         policy: format!("quota:{user}"),
         problem: problem(detail, excess.measure),

@@ -147,9 +147,8 @@ impl Caller {
         if !configured.contains_key(user) {
             return Ok(());
         }
-        let detail = format!(
-            "The quota of {user} is in the host's configuration, which only root changes."
-        );
+        let detail =
+            format!("The quota of {user} is in the host's configuration, which only root changes.");
         Err(Problem::new(ProblemKind::Denied, detail)
             .with_try("hv access quota list")
             .into())

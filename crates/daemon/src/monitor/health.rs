@@ -222,6 +222,7 @@ pub(super) mod tests {
             state_disk: Some(space),
             policy_fault: None,
             quotas: QuotasView {
+                own: None,
                 total: None,
                 users: Vec::new(),
             },

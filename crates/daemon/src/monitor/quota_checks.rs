@@ -75,6 +75,7 @@ mod tests {
             ..Usage::default()
         };
         QuotasView {
+            own: None,
             total: Some(QuotaUse {
                 limits: QuotaLimits::of_host(),
                 usage: have(total),

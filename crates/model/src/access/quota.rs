@@ -195,6 +195,9 @@ pub enum QuotaSource {
 /// The quotas that somebody may see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct QuotasView {
+    /// Who asks, if it is a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<UserName>,
     /// What everybody together may have, and has; absent for those who may see only their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<QuotaUse>,

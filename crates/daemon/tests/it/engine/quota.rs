@@ -563,7 +563,7 @@ fn request(known: &Snapshot, name: &str, wish: &Wish) -> Option<JobRequest> {
 }
 
 /// What some VMs have by what is known of them, counted without regard to what is asked for.
-fn counted<'a>(vms: impl Iterator<Item = &'a VmRecord> + Clone) -> [(Measure, u64); 4] {
+fn counted<'a>(vms: &(impl Iterator<Item = &'a VmRecord> + Clone)) -> [(Measure, u64); 4] {
     let in_use = || vms.clone().filter(|vm| !vm.row.is_trashed());
     let specs = |vm: &'a VmRecord| &vm.row.managed().unwrap().spec;
     let count = |vms: usize| u64::try_from(vms).unwrap();
@@ -595,11 +595,11 @@ fn check(world: &World, quotas: &QuotasConfig) -> Result<(), TestCaseError> {
         }
         Ok(())
     };
-    within(counted(vms()), &quotas.total(), "all together")?;
+    within(counted(&vms()), &quotas.total(), "all together")?;
     for name in USERS {
         let user: UserName = name.parse().unwrap();
         let theirs = vms().filter(|vm| vm.summary.owner.as_ref() == Some(&user));
-        within(counted(theirs), &quotas.each_user(), name)?;
+        within(counted(&theirs), &quotas.each_user(), name)?;
     }
     let run = world.host.all_vms().into_iter();
     let run = run.filter(|(_, _, state)| state.is_active()).count();
@@ -649,7 +649,7 @@ async fn race(
     // Nothing is left claimed once all is over.
     let view = world.app.engine.quotas(None).await.unwrap();
     let known = world.known();
-    let have = counted(known.vms.iter().map(|vm| &**vm));
+    let have = counted(&known.vms.iter().map(|vm| &**vm));
     for (measure, have) in have {
         let usage = view.total.as_ref().unwrap().usage.of(measure);
         prop_assert!(usage >= have, "{measure:?}: {usage} for {have}");
