@@ -33,6 +33,7 @@ mod error;
 mod follow;
 mod image;
 mod options;
+mod quota;
 mod request;
 mod sse;
 mod tls;

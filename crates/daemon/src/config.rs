@@ -2,6 +2,7 @@
 //! The daemon's configuration: one TOML file, of which every part has a default.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -9,9 +10,10 @@ use std::{
 };
 
 use hv_model::{
-    access::{Grant, Profile},
+    access::{Grant, Profile, QuotaLimits},
     audit::PublicKey,
     document::{self, Fault, Faults, Format},
+    name::UserName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -202,6 +204,23 @@ pub struct AccessConfig {
     /// Who has which role, and where.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<Grant>,
+    /// How much of the host they may have.
+    pub quotas: QuotasConfig,
+}
+
+/// How much of the host each user may have, and everybody together.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QuotasConfig {
+    /// Everybody together, all VMs of the host included. What is not said is 100 VMs of which 50
+    /// run, and 5 TiB of disk. Nothing that is set while the daemon runs goes above it.
+    pub total: QuotaLimits,
+    /// Each user. What is not said is 20 VMs, 500 GiB of disk and 10 snapshots for one VM, and 10
+    /// VMs made within an hour.
+    pub each_user: QuotaLimits,
+    /// Single users, in place of what each user may have.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub users: BTreeMap<UserName, QuotaLimits>,
 }
 
 /// What happens to deleted VMs.
@@ -319,6 +338,7 @@ impl Default for AccessConfig {
             profile: Profile::default(),
             policies: "/etc/hyper-nixos/policies".into(),
             grants: Vec::new(),
+            quotas: QuotasConfig::default(),
         }
     }
 }
@@ -363,6 +383,18 @@ impl SessionsConfig {
     /// After which time a session ends.
     pub const fn lasts(&self) -> Duration {
         Duration::from_secs(self.hours as u64 * 60 * 60)
+    }
+}
+
+impl QuotasConfig {
+    /// What everybody together may have.
+    pub fn total(&self) -> QuotaLimits {
+        self.total.over(&QuotaLimits::of_host())
+    }
+
+    /// What each user may have for whom nothing else is said.
+    pub fn each_user(&self) -> QuotaLimits {
+        self.each_user.over(&QuotaLimits::of_user())
     }
 }
 
@@ -499,6 +531,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use hv_model::access::Measure;
+
     use super::*;
 
     #[test]
@@ -570,6 +604,29 @@ mod tests {
             let text = format!("[listen]\naddress = '0.0.0.0:443'\n{text}\n");
             let faults = Config::read(&text).unwrap_err().to_string();
             assert!(faults.contains(told), "{text}: {faults}");
+        }
+    }
+
+    #[test]
+    fn quotas_that_are_not_said_keep_their_defaults() {
+        let text = "[access.quotas]\ntotal = { vms = 200, disk = 'none' }\n\
+                    [access.quotas.users.ada]\nvms = 40\nmemory = '64 GiB'\n";
+        let quotas = Config::read(text).unwrap().access.quotas;
+        let total = quotas.total();
+        assert_eq!(total.most(Measure::Vms), Some(200));
+        assert_eq!(total.most(Measure::Running), Some(50));
+        assert_eq!(total.most(Measure::Disk), None);
+        assert_eq!(quotas.each_user().most(Measure::Vms), Some(20));
+        let ada = quotas.users.values().next().unwrap();
+        assert_eq!(ada.most(Measure::Memory), Some(64 << 30));
+    }
+
+    #[test]
+    fn a_quota_that_makes_no_sense_is_told_with_what_does() {
+        let text = "[access.quotas]\ntotal = { vm = 1 }\neach_user = { vms = -1, disk = 'lots' }\n";
+        let faults = Config::read(text).unwrap_err().to_string();
+        for part in ["vm", "vms", "or none", "500 GiB"] {
+            assert!(faults.contains(part), "{part}: {faults}");
         }
     }
 

@@ -127,6 +127,12 @@ catalogue! {
         "A policy is at fault.",
         "It is not Cedar, or speaks of what the schema does not know, or somebody else than root could have written it. What was in force stays.",
         "Mend the file that is named. hv access schema prints the words that policies can use.";
+    // As denied: it is what somebody may have, and only who may change that can help. A script that
+    // treats it as a conflict would try again, in vain.
+    QuotaExceeded = "quota-exceeded", 403, Denied,
+        "It is more than a quota allows.",
+        "How much of this host each user may have, and everybody together, is limited, so that nobody can take all of it.",
+        "Stop, delete or purge what you no longer need: a VM in the trash still counts with its disks. Or ask an administrator of this host for more: hv access quota set.";
     RefusedByPolicy = "refused-by-policy", 403, Denied,
         "This host's policy does not allow that.",
         "The policy of the host, which root owns, says what VMs may have here: which pools, networks, devices and sizes. It holds for everybody.",

@@ -15,6 +15,7 @@ mod console;
 mod help;
 mod image;
 mod life;
+mod quota;
 mod refusal;
 mod security;
 mod stage;

@@ -16,6 +16,7 @@ mod password;
 pub(crate) mod people;
 mod policies;
 mod proof;
+mod quota;
 mod random;
 mod recovery;
 mod resource;
@@ -42,5 +43,6 @@ pub use self::{
 pub(crate) use self::{
     cut::{Cutter, Tie},
     force::stored_grants,
+    quota::UserLimits,
     random::Digest,
 };

@@ -121,18 +121,20 @@ fn create_on(create: &CreateVm, snapshot: &Snapshot) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses what does not fit with what the store holds.
+/// Every operation that is not over, in the order in which they were asked for.
+pub(super) fn unfinished(tx: &ReadTransaction<'_>) -> StoreResult<Vec<Operation>> {
+    let rows = tx.unfinished_operations()?.into_iter();
+    Ok(rows.map(|row| row.operation).collect())
+}
+
+/// Refuses what does not fit with what the store holds, these unfinished operations included.
 pub(super) fn with_store(
     tx: &ReadTransaction<'_>,
+    unfinished: &[Operation],
     request: &JobRequest,
     parameters: &serde_json::Value,
     expected_generation: Option<u64>,
 ) -> StoreResult<()> {
-    let unfinished: Vec<Operation> = tx
-        .unfinished_operations()?
-        .into_iter()
-        .map(|row| row.operation)
-        .collect();
     if let Some(vm) = request.vm() {
         let row = tx.vm(vm)?.ok_or_else(|| no_vm(vm))?;
         let generation = row.managed().map_or(0, |managed| managed.generation);
@@ -163,11 +165,11 @@ pub(super) fn with_store(
     }
     match request {
         JobRequest::VmCreate(create) => {
-            name_is_free(tx, &unfinished, &create.spec.name, None)?;
+            name_is_free(tx, unfinished, &create.spec.name, None)?;
             images_exist(tx, create)?;
         }
         JobRequest::VmRename(vm, rename) => {
-            name_is_free(tx, &unfinished, &rename.name, Some(*vm))?;
+            name_is_free(tx, unfinished, &rename.name, Some(*vm))?;
         }
         JobRequest::VmChange(vm, change) => {
             let row = tx.vm(*vm)?.ok_or_else(|| no_vm(*vm))?;
@@ -180,7 +182,7 @@ pub(super) fn with_store(
                 let detail = format!("There is an image {name} already.");
                 return Err(Problem::new(ProblemKind::NameTaken, detail).into());
             }
-            if let Some(other) = who_claims(&unfinished, &claimed) {
+            if let Some(other) = who_claims(unfinished, &claimed) {
                 let detail = format!("An image {name} is being worked on by operation {other}.");
                 return Err(Problem::new(ProblemKind::NameTaken, detail).into());
             }

@@ -17,11 +17,13 @@
 //! it does not wait for a guest that is being asked to shut down or reboot: it ends the asking.
 
 pub(crate) mod check;
+mod claim;
 mod context;
 mod lock;
 mod plan;
 mod port;
 mod queue;
+mod quota;
 mod recheck;
 mod reconcile;
 mod request;
@@ -44,7 +46,6 @@ use hv_model::{
 };
 use tokio::sync::Notify;
 
-use self::queue::Queue;
 pub use self::undo::PendingUndo;
 pub(crate) use self::{
     context::{Context, Outcome, Step, Stop},
@@ -54,6 +55,10 @@ pub(crate) use self::{
 pub use self::{
     port::Port,
     request::{AddImage, BrokenOff, JobRequest, Upload},
+};
+use self::{
+    queue::Queue,
+    quota::{Asked, Quotas},
 };
 use crate::{
     access::Access,
@@ -77,6 +82,7 @@ struct Inner {
     config: Arc<Config>,
     observer: Observer,
     access: Access,
+    quotas: Quotas,
     boot: String,
     queue: Mutex<Queue>,
     /// The bytes of images that wait for their operation's turn.
@@ -126,6 +132,10 @@ impl Engine {
             boot,
         } = around;
         let at_once = usize::try_from(config.operations.at_once).unwrap_or(1);
+        let quotas = Quotas {
+            config: Arc::clone(&config),
+            inventory: store.inventory().clone(),
+        };
         Self(Arc::new(Inner {
             store,
             port,
@@ -134,6 +144,7 @@ impl Engine {
             config,
             observer,
             access,
+            quotas,
             boot,
             queue: Mutex::new(Queue::new(at_once)),
             uploads: Mutex::default(),
@@ -158,15 +169,17 @@ impl Engine {
         let refusal = check::without_store(&request, &snapshot).err();
         let parameters = request.parameters()?;
         let actor = principal.clone();
+        let quotas = self.0.quotas.clone();
         let submitted = self
             .0
             .store
             .write("operation.submit", move |tx| {
-                submit(tx, actor, request, parameters, options, refusal)
+                submit(tx, &quotas, actor, request, parameters, options, refusal)
             })
             .await?;
         let (row, upload, overtaken) = match submitted {
             Submitted::Before(row) => return Ok(row.operation),
+            Submitted::Refused(problem) => return Err(*problem),
             Submitted::New(row, upload, overtaken) => (row, upload, overtaken),
         };
         let job = AnyJob::of(&row.operation)?;
@@ -287,12 +300,15 @@ impl Engine {
 enum Submitted {
     /// It was asked for before, with the same key.
     Before(Box<OperationRow>),
+    /// It is more than a quota allows, which is on record.
+    Refused(Box<Problem>),
     /// It is queued. The operations that it overtakes are to stop.
     New(Box<OperationRow>, Option<Upload>, Vec<OperationId>),
 }
 
 fn submit(
     tx: &WriteTransaction<'_>,
+    quotas: &Quotas,
     actor: Principal,
     request: JobRequest,
     parameters: serde_json::Value,
@@ -317,8 +333,22 @@ fn submit(
     if let Some(refusal) = refusal {
         return Err(refusal.into());
     }
-    check::with_store(tx, &request, &parameters, options.expected_generation)?;
+    let unfinished = check::unfinished(tx)?;
+    let generation = options.expected_generation;
+    check::with_store(tx, &unfinished, &request, &parameters, generation)?;
     let target = check::target(tx, &request)?;
+    let on = format!("{}/{}", target.kind, target.name);
+    let asked = Asked {
+        actor: &actor,
+        request: &request,
+        parameters: &parameters,
+    };
+    if let Some(breach) = quotas.breach(tx, &unfinished, &asked)? {
+        let policy = breach.policy;
+        let decision = Decision::Deny { policy };
+        tx.append_audit(&actor, options.from, request.action(), &on, &decision, None)?;
+        return Ok(Submitted::Refused(Box::new(breach.problem)));
+    }
     let operation = Operation {
         id: OperationId::new(tx.next_id()),
         kind,
@@ -335,7 +365,6 @@ fn submit(
         started: None,
         ended: None,
     };
-    let on = format!("{}/{}", operation.target.kind, operation.target.name);
     tx.append_audit(
         &operation.actor,
         options.from,

@@ -2,6 +2,7 @@
 //! What would happen: the same questions as for the real thing, and nothing done.
 
 use hv_model::{
+    access::Principal,
     id::VmId,
     inventory::{ChangeVm, CreateVm, DeleteVm, ThenStart},
     plan::{Change, Impact, Plan, plan},
@@ -9,13 +10,18 @@ use hv_model::{
     vm::{VmSpec, VmState},
 };
 
-use super::{Engine, JobRequest, check};
+use super::{Engine, JobRequest, check, quota::Asked};
 
 impl Engine {
     /// What making a VM would do.
-    pub async fn plan_create(&self, create: &CreateVm) -> Result<Plan, Problem> {
-        self.would_accept(JobRequest::VmCreate(Box::new(create.clone())))
-            .await?;
+    pub async fn plan_create(
+        &self,
+        principal: &Principal,
+        create: &CreateVm,
+    ) -> Result<Plan, Problem> {
+        let request = || JobRequest::VmCreate(Box::new(create.clone()));
+        self.would_accept(request()).await?;
+        self.would_fit_quotas(principal, request()).await?;
         let spec = &create.spec;
         let state = match create.then {
             ThenStart::Nothing => VmState::Off,
@@ -45,10 +51,18 @@ impl Engine {
     }
 
     /// What a change of a VM would do.
-    pub fn plan_change(&self, vm: VmId, change: &ChangeVm) -> Result<Plan, Problem> {
+    pub async fn plan_change(
+        &self,
+        principal: &Principal,
+        vm: VmId,
+        change: &ChangeVm,
+    ) -> Result<Plan, Problem> {
         let snapshot = self.0.store.inventory().snapshot();
         let record = snapshot.vm_by_id(vm).ok_or_else(|| check::no_vm(vm))?;
-        crate::job::plan_change(&record.row, change).map(|(_, plan)| plan)
+        let (_, plan) = crate::job::plan_change(&record.row, change)?;
+        let request = JobRequest::VmChange(vm, Box::new(change.clone()));
+        self.would_fit_quotas(principal, request).await?;
+        Ok(plan)
     }
 
     /// What moving a VM to the trash would do.
@@ -75,8 +89,31 @@ impl Engine {
         check::without_store(&request, &self.0.store.inventory().snapshot())?;
         let parameters = request.parameters()?;
         let look = self.0.store.write("operation.plan", move |tx| {
-            check::with_store(tx, &request, &parameters, None)
+            let unfinished = check::unfinished(tx)?;
+            check::with_store(tx, &unfinished, &request, &parameters, None)
         });
         Ok(look.await?)
+    }
+
+    /// Refuses what would be more than a quota allows.
+    async fn would_fit_quotas(
+        &self,
+        principal: &Principal,
+        request: JobRequest,
+    ) -> Result<(), Problem> {
+        let parameters = request.parameters()?;
+        let (actor, quotas) = (principal.clone(), self.0.quotas.clone());
+        let look = self.0.store.write("quota.plan", move |tx| {
+            let asked = Asked {
+                actor: &actor,
+                request: &request,
+                parameters: &parameters,
+            };
+            quotas.breach(tx, &check::unfinished(tx)?, &asked)
+        });
+        match look.await? {
+            Some(breach) => Err(breach.problem),
+            None => Ok(()),
+        }
     }
 }

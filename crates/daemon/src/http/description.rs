@@ -24,6 +24,7 @@ use super::{
     Api, access, account, approval, audit, bootstrap, console, event, health, host, image, login,
     network, operation, pool, problem,
     query::{NoParameters, Query},
+    quota,
     refusal::{Answer, Refusal},
     session,
     stored_list::Written,
@@ -46,7 +47,7 @@ use super::{
         (name = "operations", description = "Operations: changes under way and done"),
         (name = "events", description = "Everything that changed"),
         (name = "audit", description = "Who did what"),
-        (name = "access", description = "Who people and programs are, and what they may"),
+        (name = "access", description = "Who people and programs are, what they may, and how much"),
         (name = "about", description = "The API itself"),
     ),
     components(schemas(IfRunning, Plan, Problem, Takeover)),
@@ -68,6 +69,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(event::routes())
         .merge(audit::routes())
         .merge(access::routes())
+        .merge(quota::routes())
         .merge(approval::routes())
         .merge(login::routes())
         .merge(session::routes())

@@ -41,6 +41,7 @@ mod pool;
 mod precondition;
 mod problem;
 mod query;
+mod quota;
 mod refusal;
 mod server;
 mod session;

@@ -33,6 +33,12 @@ impl Sight for Caller {
         self.may_see(Action::OperationView, &own(operation))
             || self.sees_target(snapshot, Action::OperationView, &operation.target)
     }
+
+    /// Their own, and everybody's if they may see who may do what.
+    fn sees_quota(&self, user: Option<&UserName>) -> bool {
+        (user.is_some() && user == self.principal().person())
+            || self.may_see(Action::AccessView, &Resource::Access)
+    }
 }
 
 impl Caller {

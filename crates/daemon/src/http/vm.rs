@@ -151,7 +151,8 @@ async fn create(
         caller.must_may(Action::VmAssign, &resource).await?;
     }
     if query.dry_run == Flag::Yes {
-        return plan(caller.api.app().engine.plan_create(&request).await);
+        let engine = &caller.api.app().engine;
+        return plan(engine.plan_create(caller.principal(), &request).await);
     }
     let request = JobRequest::VmCreate(Box::new(request));
     Change {
@@ -205,7 +206,8 @@ async fn change(
         .await?;
     caller.must_may_assign(&vm, &request).await?;
     if query.dry_run == Flag::Yes {
-        return plan(caller.api.app().engine.plan_change(vm.row.id, &request));
+        let (engine, principal) = (&caller.api.app().engine, caller.principal());
+        return plan(engine.plan_change(principal, vm.row.id, &request).await);
     }
     let request = JobRequest::VmChange(vm.row.id, Box::new(request));
     Change {

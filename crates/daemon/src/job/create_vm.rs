@@ -221,6 +221,8 @@ fn plan_disk(
     let pool = pool_for(disk.pool.as_ref(), pools)?;
     disk.pool = Some(pool.name.clone());
     let capacity = capacity(&name, disk, image)?;
+    // From now on its image is not needed to know how large it is.
+    disk.size = Some(capacity);
     let volume = VolumeRef {
         pool: pool.name.clone(),
         name: volume::name(vm, &name, place)?,

@@ -2,18 +2,21 @@
 //! Starting a VM, or restoring it where its memory was saved.
 
 use hv_model::{
+    hypervisor::VmFacts,
     id::VmId,
     operation::{OperationKind, Target},
     problem::{Problem, ProblemKind},
     size::Size,
     vm::{VmSpec, VmState},
 };
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Job, OnRestart, SETTLE};
 use crate::{
     engine::{Context, Lock, Outcome, Step, Stop, state_check},
-    store::VmRow,
+    observe::take_state,
+    store::{VmRow, WriteTransaction},
 };
 
 pub(crate) struct StartVm {
@@ -129,6 +132,26 @@ pub(super) async fn start(
     start_step(context, step, vm, name).await
 }
 
+/// Takes over that a VM runs which the host says it started, before the fact comes that tells so:
+/// once the operation is over, nothing else says that it may run.
+async fn note_start(context: &Context, vm: VmId, before: Option<Timestamp>) -> Result<(), Stop> {
+    let known = context.snapshot();
+    let note = move |tx: &WriteTransaction<'_>| {
+        let unseen = |row: &VmRow| !row.state.is_active() && Some(row.since) == before;
+        let Some(row) = tx.vm(vm)?.filter(unseen) else {
+            return Ok(());
+        };
+        let started = VmFacts {
+            id: vm,
+            name: row.name.clone(),
+            state: VmState::Running,
+            reason: "booted".to_owned(),
+        };
+        take_state(tx, &known, row, &started)
+    };
+    Ok(context.store().write("operation.note-start", note).await?)
+}
+
 /// The same, as this step.
 pub(super) async fn start_step(
     context: &mut Context,
@@ -144,13 +167,17 @@ pub(super) async fn start_step(
     context
         .call(step, "start", move |host| host.start(vm))
         .await?;
-    context
+    let seen = context
         .wait_until(SETTLE, |known| {
             known.vm_by_id(vm).is_none_or(|record| {
                 record.row.state.is_active() || Some(record.row.since) != since
             })
         })
-        .await?;
+        .await;
+    if !matches!(seen, Ok(true)) {
+        note_start(context, vm, since).await?;
+    }
+    seen?;
     let known = context.snapshot();
     let ended = known
         .vm_by_id(vm)

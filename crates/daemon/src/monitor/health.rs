@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use hv_model::{
+    access::QuotasView,
     health::{Check, CheckStatus, Health},
+    name::UserName,
     operation::{Operation, OperationState},
     refusal::GuardRefusal,
     size::Size,
@@ -15,7 +17,9 @@ use hv_model::{
 use hv_port::rights::Finding;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{audit_checks, host_checks, rights, space_checks, vm_checks};
+use super::{
+    audit_checks, host_checks, quota_checks, quota_checks::Numbers, rights, space_checks, vm_checks,
+};
 use crate::{
     app::App,
     audit::AuditState,
@@ -44,6 +48,10 @@ pub(super) struct Facts {
     pub(super) policy_fault: Option<String>,
     /// What is known of the audit log.
     pub(super) audit: AuditState,
+    /// What of users and of all together may be seen.
+    pub(super) quotas: QuotasView,
+    /// Whether the numbers of all together may be.
+    pub(super) numbers: Numbers,
 }
 
 /// How much space there is.
@@ -61,6 +69,8 @@ pub trait Sight {
     fn sees_vm_named(&self, name: &str) -> bool;
     /// Whether they may see an operation.
     fn sees_operation(&self, snapshot: &Snapshot, operation: &Operation) -> bool;
+    /// Whether they may see how much a user has, or, of nobody, how much all together have.
+    fn sees_quota(&self, user: Option<&UserName>) -> bool;
 }
 
 /// The sight of the daemon itself, and of its tests: nothing is hidden.
@@ -102,6 +112,15 @@ pub async fn health(app: &App, sight: &impl Sight) -> Result<Health> {
     let known = app.inventory.snapshot();
     went_wrong.retain(|operation| sight.sees_operation(&known, operation));
     let snapshot = seen_part(known, sight);
+    let mut quotas = app.engine.quotas(None).await?;
+    quotas
+        .users
+        .retain(|quota| sight.sees_quota(Some(&quota.user)));
+    let numbers = if sight.sees_quota(None) {
+        Numbers::Told
+    } else {
+        Numbers::Untold
+    };
     Ok(judge(&Facts {
         snapshot,
         now,
@@ -111,6 +130,8 @@ pub async fn health(app: &App, sight: &impl Sight) -> Result<Health> {
         state_disk,
         policy_fault: app.access.fault(),
         audit: app.audit.state(),
+        quotas,
+        numbers,
     }))
 }
 
@@ -132,6 +153,7 @@ fn judge(facts: &Facts) -> Health {
     checks.push(rights::check(facts));
     checks.extend(space_checks::all(facts));
     checks.extend(vm_checks::all(facts));
+    checks.extend(quota_checks::all(facts));
     // Checks of the same status keep their order.
     checks.sort_by_key(|check| std::cmp::Reverse(check.status));
     Health {
@@ -240,6 +262,12 @@ pub(super) mod tests {
             state_disk: Some(space),
             policy_fault: None,
             audit: AuditState::default(),
+            quotas: QuotasView {
+                own: None,
+                total: None,
+                users: Vec::new(),
+            },
+            numbers: Numbers::Told,
         }
     }
 

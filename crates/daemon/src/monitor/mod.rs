@@ -4,6 +4,7 @@
 mod audit_checks;
 mod health;
 mod host_checks;
+mod quota_checks;
 pub mod rights;
 mod space_checks;
 mod vm_checks;

@@ -44,7 +44,10 @@ use hv_model::{
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
-pub(crate) use self::{rebuild::image_volume, state::plan_restart};
+pub(crate) use self::{
+    rebuild::image_volume,
+    state::{plan_restart, take_state},
+};
 use crate::{
     clock::Clock,
     engine::Port,

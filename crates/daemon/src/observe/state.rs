@@ -91,7 +91,7 @@ pub(super) fn tell_of_agent(
 
 /// Takes over a VM's name and state, with events for what differs. What a VM is called while an
 /// operation works on it is that operation's matter.
-pub(super) fn take_state(
+pub(crate) fn take_state(
     tx: &WriteTransaction<'_>,
     known: &Snapshot,
     mut row: VmRow,

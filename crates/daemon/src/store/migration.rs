@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_access.sql"),
     include_str!("migrations/0003_audit_chain.sql"),
     include_str!("migrations/0004_account.sql"),
+    include_str!("migrations/0005_quota.sql"),
 ];
 
 /// Checks a database, and brings it up to date.

@@ -22,6 +22,7 @@ mod image;
 mod inventory;
 mod migration;
 mod operation;
+mod quota;
 mod session;
 mod timer;
 mod token;
@@ -49,6 +50,7 @@ pub use self::{
     host::REFUSALS,
     inventory::{Inventory, Snapshot, VmRecord},
     operation::{OperationFilter, OperationRow},
+    quota::Creation,
     transaction::{ReadTransaction, WriteTransaction},
     vm::{Foreign, Managed, Origin, Trash, VmRow},
 };

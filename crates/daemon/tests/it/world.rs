@@ -16,7 +16,7 @@ use hv_model::{
 use hvd::{
     App, Parts, StartError,
     clock::{Clock, Ids},
-    config::{AccessConfig, AuditConfig, Config, SyslogSocket},
+    config::{AccessConfig, AuditConfig, Config, QuotasConfig, SyslogSocket},
     engine::{AddImage, BrokenOff, JobRequest, SubmitOptions, Upload},
     sim::SimulatedHost,
     store::{EventFilter, Snapshot, StoreOptions, VmRecord},
@@ -34,6 +34,7 @@ pub(crate) struct World {
     pub(crate) app: App,
     pub(crate) folder: TempDir,
     ids: Ids,
+    config: Config,
 }
 
 impl World {
@@ -42,17 +43,39 @@ impl World {
     }
 
     pub(crate) async fn with(options: StoreOptions) -> Self {
+        Self::start(options, QuotasConfig::default()).await
+    }
+
+    /// One where nobody may have more than that.
+    pub(crate) async fn with_quotas(quotas: QuotasConfig) -> Self {
+        Self::start(StoreOptions::default(), quotas).await
+    }
+
+    async fn start(options: StoreOptions, quotas: QuotasConfig) -> Self {
         let host = Arc::new(SimulatedHost::new(1));
         let clock = Clock::manual(Timestamp::from_second(1_800_000_000).unwrap());
         let folder = tempfile::tempdir().unwrap();
         let ids = Ids::counted_from(1);
-        let app = start(&folder, &host, &clock, &ids, "first boot", options).unwrap();
+        let config = Config {
+            state_dir: folder.path().to_owned(),
+            access: AccessConfig {
+                quotas,
+                ..ada_may_everything()
+            },
+            audit: AuditConfig {
+                syslog: SyslogSocket::None,
+                ..AuditConfig::default()
+            },
+            ..Config::default()
+        };
+        let app = start(&config, &host, &clock, &ids, "first boot", options).unwrap();
         let world = Self {
             host,
             clock,
             app,
             folder,
             ids,
+            config,
         };
         world
             .until(|known| known.freshness.live && known.host.is_some())
@@ -66,7 +89,7 @@ impl World {
         self.host.drop_subscribers();
         let options = StoreOptions::default();
         self.app = start(
-            &self.folder,
+            &self.config,
             &self.host,
             &self.clock,
             &self.ids,
@@ -155,6 +178,17 @@ impl World {
         key: Option<&str>,
         expected_generation: Option<u64>,
     ) -> Result<Operation, Problem> {
+        self.submit_as(&ada(), request, key, expected_generation)
+            .await
+    }
+
+    pub(crate) async fn submit_as(
+        &self,
+        principal: &Principal,
+        request: JobRequest,
+        key: Option<&str>,
+        expected_generation: Option<u64>,
+    ) -> Result<Operation, Problem> {
         let options = SubmitOptions {
             idempotency_key: key.map(str::to_owned),
             expected_generation,
@@ -163,7 +197,7 @@ impl World {
             },
             from: None,
         };
-        self.app.engine.submit(&ada(), request, options).await
+        self.app.engine.submit(principal, request, options).await
     }
 
     /// Waits until an operation is over. Its time does not pass by itself.
@@ -258,25 +292,16 @@ impl World {
 }
 
 fn start(
-    folder: &TempDir,
+    config: &Config,
     host: &Arc<SimulatedHost>,
     clock: &Clock,
     ids: &Ids,
     boot: &str,
     store_options: StoreOptions,
 ) -> Result<App, StartError> {
-    let config = Config {
-        state_dir: folder.path().to_owned(),
-        access: ada_may_everything(),
-        audit: AuditConfig {
-            syslog: SyslogSocket::None,
-            ..AuditConfig::default()
-        },
-        ..Config::default()
-    };
     let host = Arc::clone(host);
     App::start(Parts {
-        config,
+        config: config.clone(),
         host,
         clock: clock.clone(),
         ids: ids.clone(),
@@ -286,17 +311,21 @@ fn start(
     })
 }
 
-/// Ada may do everything.
+/// Ada and Bob may do everything.
 pub(crate) fn ada_may_everything() -> AccessConfig {
     AccessConfig {
-        grants: vec![Grant {
-            name: "admins".parse().unwrap(),
-            to: "user:ada".parse().unwrap(),
-            role: Role::Admin,
-            on: Scope::Everything,
-            until: None,
-        }],
+        grants: vec![admin("ada"), admin("bob")],
         ..AccessConfig::default()
+    }
+}
+
+fn admin(name: &str) -> Grant {
+    Grant {
+        name: name.parse().unwrap(),
+        to: format!("user:{name}").parse().unwrap(),
+        role: Role::Admin,
+        on: Scope::Everything,
+        until: None,
     }
 }
 

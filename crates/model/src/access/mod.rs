@@ -13,6 +13,7 @@ mod grant;
 mod origin;
 mod principal;
 mod question;
+mod quota;
 mod role;
 mod token;
 
@@ -24,6 +25,10 @@ pub use self::{
     origin::Origin,
     principal::Principal,
     question::{AccessAnswer, AccessQuestion, AccessView, GrantReach, GrantView},
+    quota::{
+        CountLimit, Excess, Limit, LimitError, LimitValue, Measure, QuotaLimits, QuotaSource,
+        QuotaUse, QuotasView, Share, SizeLimit, Usage, UserQuota, WARNING_PERCENT,
+    },
     role::Role,
     token::{ApiToken, MadeToken, NewToken, TokenScope},
 };

@@ -4,6 +4,7 @@
 mod account;
 mod explain;
 mod grant;
+mod quota;
 mod session;
 mod token;
 
@@ -13,6 +14,7 @@ use self::{
     account::{AccountCommand, Bootstrap},
     explain::Explain,
     grant::{Give, Take},
+    quota::QuotaCommand,
     session::SessionCommand,
     token::TokenCommand,
 };
@@ -45,6 +47,12 @@ pub(crate) enum AccessCommand {
         "hv access explain ada image.add" => "an action that is done to no VM",
     ))]
     Explain(Explain),
+    /// Show and set how much of the host each user may have.
+    #[command(subcommand, after_help = examples!(
+        "hv access quota list" => "who has how much, and may have",
+        "hv access quota set ada --vms 40" => "more VMs for ada than each user may have",
+    ))]
+    Quota(QuotaCommand),
     /// Have the owner's own policies read again.
     #[command(after_help = examples!(
         "hv access reload" => "after a file in the policies' folder changed",
@@ -90,6 +98,7 @@ pub(crate) async fn run(session: &Session, command: AccessCommand) -> Result<(),
         AccessCommand::Grant(give) => grant::give(session, give).await,
         AccessCommand::Revoke(take) => grant::take(session, &take).await,
         AccessCommand::Explain(explain) => explain::run(session, explain).await,
+        AccessCommand::Quota(command) => quota::run(session, command).await,
         AccessCommand::Reload => {
             session.client.reload_access().await?;
             session.say("The policies are in force.\n")

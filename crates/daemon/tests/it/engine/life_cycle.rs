@@ -198,7 +198,12 @@ async fn what_a_running_vm_cannot_be_given_at_once_waits_for_its_next_boot() {
         memory: Some(Size::from_mib(512)),
         ..ChangeVm::default()
     };
-    let plan = world.app.engine.plan_change(id, &change).unwrap();
+    let plan = world
+        .app
+        .engine
+        .plan_change(&crate::world::ada(), id, &change)
+        .await
+        .unwrap();
     let changed = world.done(JobRequest::VmChange(id, Box::new(change))).await;
     assert_eq!(changed.result, serde_json::to_value(&plan).unwrap());
     assert_eq!(

@@ -8,6 +8,7 @@ mod host;
 mod image;
 mod life_cycle;
 mod loss;
+mod quota;
 mod start_with_host;
 mod storm;
 mod trash;

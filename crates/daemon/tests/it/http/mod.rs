@@ -11,6 +11,7 @@ mod health;
 mod images;
 mod lists;
 mod operations;
+mod quotas;
 mod random;
 mod refusals;
 mod secrets;
@@ -92,6 +93,7 @@ fn config(folder: &Path) -> Config {
             profile: Profile::Production,
             policies: folder.join("policies"),
             grants: vec![grant("admins", "user:ada", Role::Admin, "everything")],
+            ..AccessConfig::default()
         },
         audit: AuditConfig {
             syslog: SyslogSocket::None,
