@@ -91,7 +91,12 @@ fn client(global: &Global, command: Option<&Command>) -> Result<Client, Failure>
     let finds_its_own = matches!(command, Some(Command::Login(_) | Command::Logout));
     let client = match &global.host {
         Some(name) if !finds_its_own => Hosts::load()?.named(name)?.client()?,
-        _ => Client::unix(global.socket.clone().unwrap_or_else(arguments::usual_socket)),
+        _ => Client::unix(
+            global
+                .socket
+                .clone()
+                .unwrap_or_else(arguments::usual_socket),
+        ),
     };
     Ok(match global.approval {
         Some(approval) => client.approved(approval),

@@ -65,8 +65,9 @@ fn line() -> Result<Secret, Failure> {
 
 fn typed(session: &Session, question: &str) -> Result<Secret, Failure> {
     let failed = || Failure::local("cannot read the terminal");
-    session.note(question);
+    // Quiet before it asks, so that nothing is shown that is typed at once.
     let quiet = QuietTerminal::enter().map_err(failed())?;
+    session.note(question);
     let answer = read_keys(&mut io::stdin().lock()).map_err(failed());
     drop(quiet);
     session.note("\n");

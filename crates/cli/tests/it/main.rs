@@ -15,6 +15,7 @@ mod console;
 mod help;
 mod image;
 mod life;
+mod login;
 mod quota;
 mod refusal;
 mod security;

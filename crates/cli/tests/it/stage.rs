@@ -2,6 +2,8 @@
 //! A daemon behind its socket, and the program that is run against it.
 
 use std::{
+    io::{Seek, Write},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::Arc,
@@ -10,7 +12,7 @@ use std::{
 use hv_model::{id::VmId, vm::VmState};
 use hvd::{
     App, Parts,
-    config::{AuditConfig, Config, SyslogSocket},
+    config::{AuditConfig, Config, Listen, SyslogSocket, Tls},
     http::{Ending, Server},
     sim::SimulatedHost,
 };
@@ -21,6 +23,8 @@ use tokio::{runtime::Runtime, sync::watch};
 pub(crate) struct Stage {
     pub(crate) host: Arc<SimulatedHost>,
     app: App,
+    /// Where it is reached over TLS, and the fingerprint of its certificate.
+    pub(crate) tls: Option<(SocketAddr, String)>,
     folder: TempDir,
     ending: watch::Sender<bool>,
     runtime: Option<Runtime>,
@@ -37,6 +41,18 @@ pub(crate) struct Run {
 impl Stage {
     /// One that has seen its host.
     pub(crate) fn set() -> Self {
+        Self::served(None)
+    }
+
+    /// One that is reached over TLS, too.
+    pub(crate) fn set_over_tls() -> Self {
+        Self::served(Some(Listen {
+            tls: Some(Tls::SelfMade),
+            ..Listen::at("127.0.0.1:0".parse().unwrap())
+        }))
+    }
+
+    fn served(listen: Option<Listen>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let host = Arc::new(SimulatedHost::new(1));
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -51,19 +67,22 @@ impl Stage {
                 syslog: SyslogSocket::None,
                 ..AuditConfig::default()
             },
+            listen,
             ..Config::default()
         };
         let (ending, ends) = watch::channel(false);
-        let app = runtime.block_on(async {
+        let (app, tls) = runtime.block_on(async {
             let parts = Parts::new(config.clone(), Arc::clone(&host) as _, "boot-1".to_owned());
             let app = App::start(parts).unwrap();
             let server = Server::listen(&config).await.unwrap();
+            let tls = server.tcp_address().zip(server.fingerprint());
             tokio::spawn(server.serve(app.clone(), Ending::new(ends)));
-            app
+            (app, tls)
         });
         let stage = Self {
             host,
             app,
+            tls,
             folder,
             ending,
             runtime: Some(runtime),
@@ -96,6 +115,7 @@ impl Stage {
         let mut command = program();
         command
             .env("HV_SOCKET", self.socket())
+            .env("XDG_CONFIG_HOME", self.folder().join("configuration"))
             .current_dir(self.folder())
             .args(arguments.split(' ').filter(|argument| !argument.is_empty()));
         command
@@ -104,6 +124,14 @@ impl Stage {
     /// Runs the program to its end.
     pub(crate) fn hv(&self, arguments: &str) -> Run {
         run(self.command(arguments).stdin(Stdio::null()))
+    }
+
+    /// Runs the program to its end, with this on its standard input.
+    pub(crate) fn told(&self, arguments: &str, input: &str) -> Run {
+        let mut typed = tempfile::tempfile().unwrap();
+        typed.write_all(input.as_bytes()).unwrap();
+        typed.rewind().unwrap();
+        run(self.command(arguments).stdin(typed))
     }
 
     /// Runs the program, which must do what is asked, and gives what it printed.
@@ -146,6 +174,7 @@ pub(crate) fn program() -> Command {
     command
         .env_remove("COMPLETE")
         .env_remove("HV_SOCKET")
+        .env_remove("HV_HOST")
         .env("TZ", "UTC")
         .env("NO_COLOR", "1");
     command

@@ -165,8 +165,15 @@ impl Caller {
         let from = self.peer.origin;
         let write = move |tx: &WriteTransaction<'_>| {
             change(tx)?;
-            tx.append_audit(&principal, from, Action::AccessChange, &target, &decision, None)
-                .map(drop)
+            tx.append_audit(
+                &principal,
+                from,
+                Action::AccessChange,
+                &target,
+                &decision,
+                None,
+            )
+            .map(drop)
         };
         Ok(self.api.app().store.write("quota.change", write).await?)
     }

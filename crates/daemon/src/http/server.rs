@@ -198,7 +198,7 @@ impl Door {
             match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let peer = Peer::new(Subject::new(Principal::Anonymous), Transport::Tls)
-                .from(Origin::Tcp { address: remote });
+                        .from(Origin::Tcp { address: remote });
                     serve_one(router, stream, peer, Some(arrival), ending, room).await;
                 }
                 // Whoever does not speak TLS, or takes too long for it, is of no interest.

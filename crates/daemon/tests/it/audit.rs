@@ -188,7 +188,9 @@ impl Life {
     }
 
     async fn check(&self, id: &str) -> Check {
-        let health = monitor::health(&self.app, &monitor::Everything).await.unwrap();
+        let health = monitor::health(&self.app, &monitor::Everything)
+            .await
+            .unwrap();
         let mut checks = health.checks.into_iter();
         checks.find(|check| check.id == id).unwrap()
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use hv_model::{
     access::{Decision, Measure, Principal, QuotaLimits, Usage},
+    audit::AuditEvent,
     hypervisor::HypervisorErrorKind,
     inventory::{ChangeVm, CreateVm, DeleteVm, IfRunning, ThenStart},
     name::UserName,
@@ -111,7 +112,9 @@ async fn a_refusal_is_on_record_with_the_quota_that_made_it() {
     let world = limited(serde_json::json!({ "vms": 0 })).await;
     refused(&world, create("a", ThenStart::Nothing)).await;
     let page = world.app.store.read(|tx| tx.audit(None, 1)).await.unwrap();
-    let entry = &page.items[0];
+    let AuditEvent::Decided(entry) = &page.items[0].event else {
+        panic!("{page:?}")
+    };
     assert_eq!((entry.target.as_str(), entry.operation), ("vm/a", None));
     let policy = "quota:ada".to_owned();
     assert_eq!(entry.decision, Decision::Deny { policy });
@@ -628,6 +631,7 @@ async fn race(
                     decision: Decision::Allow {
                         policy: "test".to_owned(),
                     },
+                    from: None,
                 };
                 engine.submit(&who, request, options).await
             }))
