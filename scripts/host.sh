@@ -104,7 +104,7 @@ print_host() {
 	LIBVIRT_SOCKET=$record/run/libvirt/libvirt-sock
 	POOL_DIR=$place/pools
 	LOG_DIR=$place/log
-	REFUSALS=$record/run/hyper-nixos/guard
+	REFUSALS=$record/run/hv-guard
 	PID=$(running_pid "$record")
 	END
 }
@@ -123,6 +123,8 @@ lay_out() {
     ln -s "$place/run" "$record/run"
     mkdir -p "$place/run$record"
     ln -s /run "$place/run$record/run"
+    # Where the hook leaves what it refuses: only root writes there, and the broker's group reads.
+    install -d -m 2750 -g "$group" "$place/run/hv-guard"
     printf '%s\n' "$folder" >"$record/folder"
     printf '%s\n' "$place" >"$record/place"
     printf '%s\n' "${HOST_GROUP:-}" >"$record/group"

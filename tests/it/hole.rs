@@ -113,7 +113,7 @@ impl Place {
 
 #[test]
 fn as_distributions_set_libvirt_up_each_member_of_its_group_is_root() {
-    let place = Place::on(PrivateHost::start_without_hook());
+    let place = Place::on(PrivateHost::start_as_distributed());
     for reached in place.routes(Who::Member) {
         assert_eq!(reached, Ok(true));
     }

@@ -86,9 +86,12 @@ impl Daemons {
         } else {
             String::new()
         };
-        let people = match &place {
-            Place::Outside => String::new(),
-            Place::Inside(_) => format!("socket_group = \"{USERS_GROUP}\"\n"),
+        let (people, grantee) = match &place {
+            Place::Outside => (String::new(), format!("user:{}", own_name())),
+            Place::Inside(_) => (
+                format!("socket_group = \"{USERS_GROUP}\"\n"),
+                format!("group:{USERS_GROUP}"),
+            ),
         };
         write(
             "broker.toml",
@@ -103,7 +106,8 @@ impl Daemons {
             format!(
                 "state_dir = \"{at}/state\"\nsocket = \"{at}/hvd/hvd.sock\"\n\
                  broker_socket = \"{at}/broker/broker.sock\"\n{people}\
-                 [audit]\nsyslog = \"none\"\n"
+                 [audit]\nsyslog = \"none\"\n\
+                 [[access.grants]]\nname = \"tests\"\nto = \"{grantee}\"\nrole = \"admin\"\n"
             ),
         );
         for (name, user, mode) in [
@@ -342,6 +346,12 @@ fn kill(child: Option<Child>) {
         let _ = child.kill();
         let _ = child.wait();
     }
+}
+
+/// The name of whoever runs the tests.
+fn own_name() -> String {
+    let output = Command::new("id").arg("-un").output().expect("id is there");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// What VMs on a host with pools in this folder may have.

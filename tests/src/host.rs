@@ -25,7 +25,8 @@ pub struct PrivateHost {
 
 /// How a host is to be.
 struct Setup<'a> {
-    hook: bool,
+    /// With the hook, and open to the broker's user alone.
+    guarded: bool,
     /// Lines before the others of `libvirtd.conf`.
     conf: &'a str,
     /// By which libvirt judges every call.
@@ -35,7 +36,7 @@ struct Setup<'a> {
 impl Default for Setup<'_> {
     fn default() -> Self {
         Self {
-            hook: true,
+            guarded: true,
             conf: "",
             rules: None,
         }
@@ -51,10 +52,10 @@ impl PrivateHost {
         Self::launch(&Setup::default())
     }
 
-    /// The same without the hook: what it alone refuses runs here.
-    pub fn start_without_hook() -> Self {
+    /// A host as distributions set libvirt up: without the hook, and open to a group of its own.
+    pub fn start_as_distributed() -> Self {
         Self::launch(&Setup {
-            hook: false,
+            guarded: false,
             ..Setup::default()
         })
     }
@@ -92,10 +93,10 @@ impl PrivateHost {
         Self::open_to_qemu(folder.path());
         let state = folder.path().join("host");
         let mut script = script();
-        if setup.hook {
+        if setup.guarded {
             script.env("HOST_HOOK", binary("hv-guard"));
         }
-        if is_root() {
+        if setup.guarded && is_root() {
             script.env("HOST_SOCKET_GROUP", BROKER.id.to_string());
         }
         if let Some(rules) = setup.rules {

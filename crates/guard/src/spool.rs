@@ -16,7 +16,7 @@ use hv_model::refusal::GuardRefusal;
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 /// The folder.
-pub const FOLDER: &str = "/run/hyper-nixos/guard";
+pub const FOLDER: &str = "/run/hv-guard";
 
 /// How many bytes the file may have before it is put aside.
 const LONGEST: u64 = 256 << 10;

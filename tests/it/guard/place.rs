@@ -99,7 +99,7 @@ impl Place {
     pub(super) fn record(&self) -> Vec<Value> {
         let text = self
             .host
-            .exec(&["sh", "-c", "cat /run/hyper-nixos/guard/refusals.jsonl 2>&-"]);
+            .exec(&["sh", "-c", "cat /run/hv-guard/refusals.jsonl 2>&-"]);
         let lines = text.lines();
         lines
             .map(|line| serde_json::from_str(line).unwrap())

@@ -39,8 +39,8 @@ fn who_did_what_and_how_it_ended_is_listed_and_shown() {
         ["vm.create", "vm/web", "succeeded"]
     );
     assert_eq!(
-        cells(line("allowed"))[3..7],
-        ["vm.create", "vm/web", "allowed", "socket-group"]
+        cells(line("allowed"))[3..6],
+        ["vm.create", "vm/web", "allowed"]
     );
     let number = cells(line("allowed"))[0];
     let shown = stage.done(&format!("audit show {number}"));

@@ -36,6 +36,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEADERS: Duration = Duration::from_secs(30);
 /// How much of a request that is not its body is read.
 const BUFFER: usize = 64 << 10;
+/// How long a connection that is cut off may take to get its last answer through, which may be the
+/// one that says that the session is over.
+const LAST_WORD: Duration = Duration::from_secs(1);
 /// How long requests may take to end once the daemon does.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long to wait when the system lets no connection in, as when files have run out.
@@ -239,7 +242,13 @@ async fn serve_one<S>(
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let cut: BoxFuture<'static, ()> = match &arrival {
-        Some(arrival) => Box::pin(arrival.cutter.cut()),
+        Some(arrival) => {
+            let cut = arrival.cutter.cut();
+            Box::pin(async move {
+                cut.await;
+                tokio::time::sleep(LAST_WORD).await;
+            })
+        }
         // Who is known by the kernel stays so.
         None => Box::pin(std::future::pending()),
     };

@@ -67,8 +67,8 @@ pub(crate) enum AccessCommand {
     Schema,
     /// Make the first account of a host, on the host and as root. Its password is asked for.
     #[command(after_help = examples!(
-        "sudo hv access bootstrap ada" => "ada may do everything",
-        "sudo hv access bootstrap ada --password-stdin < password" => "the password from a file",
+        "hv access bootstrap ada" => "ada may do everything",
+        "hv access bootstrap ada --password-stdin < password" => "the password from a file",
     ))]
     Bootstrap(Bootstrap),
     /// Manage accounts: people who come over the network.

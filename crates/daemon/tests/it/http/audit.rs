@@ -12,7 +12,7 @@ use hv_model::{
 };
 use serde_json::Value;
 
-use super::{Daemon, anonymous, user};
+use super::{Daemon, named, user};
 
 impl Daemon {
     /// Fills the log with so many entries.
@@ -89,7 +89,7 @@ async fn whoever_looks_at_the_log_is_in_it() {
         assert_eq!(daemon.get(path).await.status, StatusCode::OK, "{path}");
         let request = Request::get(path).header(header::HOST, "localhost");
         let request = request.body(Body::empty()).unwrap();
-        let denied = daemon.send(anonymous(), request).await;
+        let denied = daemon.send(named("eve"), request).await;
         assert_eq!(denied.status, StatusCode::FORBIDDEN, "{path}");
     }
     let mut told = whom_and_on_what(&daemon.audit().await);
@@ -98,13 +98,13 @@ async fn whoever_looks_at_the_log_is_in_it() {
         told,
         [
             "ada audit allow",
-            "anonymous audit deny",
+            "eve audit deny",
             "ada audit allow",
-            "anonymous audit deny",
+            "eve audit deny",
             "ada audit/export allow",
-            "anonymous audit deny",
+            "eve audit deny",
             "ada audit/verification allow",
-            "anonymous audit deny",
+            "eve audit deny",
         ]
     );
 }

@@ -90,10 +90,11 @@ async fn a_quota_is_set_while_the_daemon_runs_and_holds_at_once() {
     let entries = audit["items"].as_array().unwrap();
     let told: Vec<String> = entries
         .iter()
-        .filter(|entry| entry["action"] == "access.change")
-        .map(|entry| {
-            let (who, what) = (&entry["principal"]["name"], &entry["target"]);
-            format!("{who} {what} {}", entry["decision"]["decision"])
+        .map(|entry| &entry["event"])
+        .filter(|event| event["action"] == "access.change")
+        .map(|event| {
+            let (who, what) = (&event["principal"]["name"], &event["target"]);
+            format!("{who} {what} {}", event["decision"]["decision"])
         })
         .collect();
     insta::assert_snapshot!("recorded", told.join("\n"));

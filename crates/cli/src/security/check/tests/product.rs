@@ -55,9 +55,12 @@ fn image(host: Host, sum: &str) -> Host {
 
 fn recorded(host: Host) -> Host {
     let entry = from(json!({
+        "format": 1, "sequence": 2, "previous": "0".repeat(64), "hash": "0".repeat(64),
         "id": "0198c1f0-1111-7222-8333-444455556666", "time": "2026-05-01T00:00:00Z",
-        "principal": {"kind": "system"}, "action": "vm.start", "target": "vm/web",
-        "decision": {"decision": "allow", "policy": "owner-group"},
+        "event": {
+            "kind": "decided", "principal": {"kind": "system"}, "action": "vm.start",
+            "target": "vm/web", "decision": {"decision": "allow", "policy": "system"},
+        },
     }));
     host.hvd(|hvd| hvd.audit = Ok(vec![entry]))
 }
