@@ -23,10 +23,18 @@ pub struct PrivateHost {
     folder: TempDir,
 }
 
+/// Who reaches libvirt, besides root.
+#[derive(PartialEq, Eq)]
+enum Reach {
+    Broker,
+    /// Everybody in the group that distributions make for that.
+    ItsGroup,
+}
+
 /// How a host is to be.
 struct Setup<'a> {
-    /// With the hook, and open to the broker's user alone.
-    guarded: bool,
+    hook: bool,
+    reach: Reach,
     /// Lines before the others of `libvirtd.conf`.
     conf: &'a str,
     /// By which libvirt judges every call.
@@ -36,7 +44,8 @@ struct Setup<'a> {
 impl Default for Setup<'_> {
     fn default() -> Self {
         Self {
-            guarded: true,
+            hook: true,
+            reach: Reach::Broker,
             conf: "",
             rules: None,
         }
@@ -52,10 +61,19 @@ impl PrivateHost {
         Self::launch(&Setup::default())
     }
 
+    /// The same without the hook: what it alone refuses runs here.
+    pub fn start_without_hook() -> Self {
+        Self::launch(&Setup {
+            hook: false,
+            ..Setup::default()
+        })
+    }
+
     /// A host as distributions set libvirt up: without the hook, and open to a group of its own.
     pub fn start_as_distributed() -> Self {
         Self::launch(&Setup {
-            guarded: false,
+            hook: false,
+            reach: Reach::ItsGroup,
             ..Setup::default()
         })
     }
@@ -93,10 +111,10 @@ impl PrivateHost {
         Self::open_to_qemu(folder.path());
         let state = folder.path().join("host");
         let mut script = script();
-        if setup.guarded {
+        if setup.hook {
             script.env("HOST_HOOK", binary("hv-guard"));
         }
-        if setup.guarded && is_root() {
+        if setup.reach == Reach::Broker && is_root() {
             script.env("HOST_SOCKET_GROUP", BROKER.id.to_string());
         }
         if let Some(rules) = setup.rules {

@@ -47,11 +47,11 @@ pub(crate) struct Manner {
 }
 
 /// Asks for the same of each of several VMs or images, follows it all, and prints what it came to.
-pub(crate) async fn each(
+pub(crate) async fn each<E: Into<Failure>>(
     session: &Session,
     manner: Manner,
     names: &[String],
-    submit: impl AsyncFn(&str) -> Result<Operation, ClientError>,
+    submit: impl AsyncFn(&str) -> Result<Operation, E>,
 ) -> Result<(), Failure> {
     let mut operations: Vec<Operation> = Vec::new();
     let mut failures = Vec::new();
@@ -61,7 +61,7 @@ pub(crate) async fn each(
                 operations.push(operation);
             }
             Ok(_) => {}
-            Err(error) => failures.push(Failure::from(error).about(name)),
+            Err(error) => failures.push(error.into().about(name)),
         }
     }
     if !manner.no_wait {

@@ -44,7 +44,10 @@ pub(crate) struct Run {
 
 /// A grant that lets whoever runs the tests do everything, root or not.
 fn whoever_runs_this() -> Grant {
-    let output = std::process::Command::new("id").arg("-un").output().unwrap();
+    let output = std::process::Command::new("id")
+        .arg("-un")
+        .output()
+        .unwrap();
     let name = String::from_utf8(output.stdout).unwrap();
     Grant {
         name: "tester".parse().unwrap(),

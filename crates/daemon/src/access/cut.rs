@@ -22,12 +22,11 @@ impl Default for Cutter {
 impl Cutter {
     /// Waits until the connection is cut off.
     pub(crate) fn cut(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut cut = self.0.subscribe();
+        // A connection that became a console outlives all else that knows its cutter.
+        let cutter = Arc::clone(&self.0);
         async move {
-            if cut.wait_for(|cut| *cut).await.is_err() {
-                // Nobody is left who could cut it off.
-                std::future::pending::<()>().await;
-            }
+            // The sender is there as long as this waits.
+            let _ = cutter.subscribe().wait_for(|cut| *cut).await;
         }
     }
 }

@@ -15,6 +15,8 @@ use crate::{
     failure::Failure,
     follow::{self, Manner},
     output::{Facts, Look, Paint, shown, text::joined},
+    prompt::From,
+    proof::with_proof,
     session::{Asking, Form, Session},
 };
 
@@ -113,10 +115,12 @@ pub(super) async fn purge(session: &Session, purge: Purge) -> Result<(), Failure
         session.confirm(asking, &question)?;
     }
     follow::each(session, purge.manner, &purge.vms, async |vm| {
-        session
-            .client
-            .act(vm, &VmAction::Purge, &ChangeOptions::default())
-            .await
+        with_proof(session, From::Person, async |client| {
+            client
+                .act(vm, &VmAction::Purge, &ChangeOptions::default())
+                .await
+        })
+        .await
     })
     .await
 }
