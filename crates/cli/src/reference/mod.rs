@@ -91,6 +91,7 @@ mod tests {
                 let typed = typed.trim_start_matches("source <(").trim_end_matches(')');
                 let typed = typed.split(" > ").next().unwrap();
                 let typed = typed.split(" < ").next().unwrap();
+                let typed = typed.split(" | ").last().unwrap();
                 let parsed = crate::command().try_get_matches_from(typed.split(' '));
                 assert!(parsed.is_ok(), "{typed}: {}", parsed.unwrap_err());
             }
