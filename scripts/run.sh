@@ -139,7 +139,7 @@ write_configuration() {
 	policy = "$policy"
 	allow_users = [$hvd_user]
 	socket_group = $hvd_group
-	${refusals:+refusals = "$refusals"}
+	${refusals:+refusals = '$refusals'}
 	END
     cat >"$RUN/hvd.toml" <<-END
 	state_dir = "$RUN/hvd"
