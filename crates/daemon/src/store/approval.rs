@@ -7,7 +7,7 @@ use hv_model::{
     problem::{Problem, ProblemKind},
 };
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::{
     ReadTransaction, Result, WriteTransaction,
@@ -35,19 +35,6 @@ type Raw = (
     Option<String>,
 );
 
-fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
-    Ok((
-        row.get(0)?,
-        row.get(1)?,
-        row.get(2)?,
-        row.get(3)?,
-        row.get(4)?,
-        row.get(5)?,
-        row.get(6)?,
-        row.get(7)?,
-    ))
-}
-
 fn read((id, wish, digest, asked_by, asked, expires, state, decided_by): Raw) -> Result<Approval> {
     Ok(Approval {
         id: from_text("approval id", id)?,
@@ -71,7 +58,9 @@ impl ReadTransaction<'_> {
              AND state IN ('waiting', 'approved') ORDER BY sequence DESC"
         );
         let mut statement = self.sql.prepare_cached(&sql)?;
-        let rows = statement.query_map(params![self.host_text(), to_column(now)], raw)?;
+        let rows = statement.query_map(params![self.host_text(), to_column(now)], |row| {
+            Raw::try_from(row)
+        })?;
         rows.map(|row| read(row?)).collect()
     }
 
@@ -81,7 +70,9 @@ impl ReadTransaction<'_> {
         let found = self
             .sql
             .prepare_cached(&sql)?
-            .query_row(params![self.host_text(), id.to_string()], raw)
+            .query_row(params![self.host_text(), id.to_string()], |row| {
+                Raw::try_from(row)
+            })
             .optional()?;
         found.map(read).transpose()
     }

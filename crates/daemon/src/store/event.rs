@@ -3,7 +3,7 @@
 
 use hv_model::event::{Event, EventKind, Subject};
 use jiff::Timestamp;
-use rusqlite::{Row, params};
+use rusqlite::params;
 use serde_json::Value;
 
 use super::{
@@ -19,18 +19,6 @@ pub struct EventFilter {
 }
 
 type Raw = (i64, i64, String, String, String, String, String);
-
-fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
-    Ok((
-        row.get(0)?,
-        row.get(1)?,
-        row.get(2)?,
-        row.get(3)?,
-        row.get(4)?,
-        row.get(5)?,
-        row.get(6)?,
-    ))
-}
 
 fn read((seq, time, kind, subject_kind, id, name, data): Raw) -> Result<Event> {
     Ok(Event {
@@ -56,7 +44,7 @@ impl ReadTransaction<'_> {
         )?;
         let parameters = params![self.host_text(), to_integer(seq), filter.about, limit];
         statement
-            .query_map(parameters, raw)?
+            .query_map(parameters, |row| Raw::try_from(row))?
             .map(|row| read(row?))
             .collect()
     }
@@ -68,7 +56,9 @@ impl ReadTransaction<'_> {
              WHERE host = ?1 AND (?2 IS NULL OR about = ?2)
              ORDER BY seq DESC LIMIT ?3",
         )?;
-        let rows = statement.query_map(params![self.host_text(), filter.about, limit], raw)?;
+        let rows = statement.query_map(params![self.host_text(), filter.about, limit], |row| {
+            Raw::try_from(row)
+        })?;
         let mut events = rows.map(|row| read(row?)).collect::<Result<Vec<_>>>()?;
         events.reverse();
         Ok(events)

@@ -3,7 +3,7 @@
 
 use hv_model::{id::SessionId, name::UserName, session::Session};
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::{
     ReadTransaction, Result, WriteTransaction,
@@ -15,10 +15,6 @@ use crate::access::Digest;
 const OF_ONE: u32 = 32;
 
 type Raw = (String, i64);
-
-fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
-    Ok((row.get(0)?, row.get(1)?))
-}
 
 fn read((json, last_used): Raw) -> Result<Session> {
     let mut session: Session = from_json("session", &json)?;
@@ -36,7 +32,7 @@ impl ReadTransaction<'_> {
                  JOIN account ON account.name = session.account
                  WHERE digest = ?1 AND account.enabled = 1",
             )?
-            .query_row([secret.as_bytes()], raw)
+            .query_row([secret.as_bytes()], |row| Raw::try_from(row))
             .optional()?;
         found.map(read).transpose()
     }
@@ -46,7 +42,7 @@ impl ReadTransaction<'_> {
         let found = self
             .sql
             .prepare_cached("SELECT session_json, last_used FROM session WHERE id = ?1")?
-            .query_row([id.to_string()], raw)
+            .query_row([id.to_string()], |row| Raw::try_from(row))
             .optional()?;
         found.map(read).transpose()
     }
@@ -57,7 +53,7 @@ impl ReadTransaction<'_> {
             "SELECT session_json, last_used FROM session WHERE ?1 IS NULL OR account = ?1
              ORDER BY last_used DESC, id LIMIT 10000",
         )?;
-        let rows = statement.query_map([of.map(UserName::as_str)], raw)?;
+        let rows = statement.query_map([of.map(UserName::as_str)], |row| Raw::try_from(row))?;
         rows.map(|row| read(row?)).collect()
     }
 }

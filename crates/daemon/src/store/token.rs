@@ -7,7 +7,7 @@ use hv_model::{
     name::{TokenName, UserName},
     problem::{Problem, ProblemKind},
 };
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::{
     ReadTransaction, Result, WriteTransaction,
@@ -19,10 +19,6 @@ use crate::access::Digest;
 const OF_ONE: u32 = 100;
 
 type Raw = (String, Option<i64>, Option<String>);
-
-fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-}
 
 fn read((json, last_used, last_from): Raw) -> Result<ApiToken> {
     let mut token: ApiToken = from_json("token", &json)?;
@@ -42,7 +38,7 @@ impl ReadTransaction<'_> {
                  AND NOT EXISTS (SELECT 1 FROM account WHERE name = owner AND enabled = 0)",
             )?
             .query_row([id.to_string()], |row| {
-                Ok((raw(row)?, row.get::<_, [u8; 32]>(3)?))
+                Ok((Raw::try_from(row)?, row.get::<_, [u8; 32]>(3)?))
             })
             .optional()?;
         found
@@ -55,7 +51,7 @@ impl ReadTransaction<'_> {
         let found = self
             .sql
             .prepare_cached("SELECT token_json, last_used, last_from FROM token WHERE id = ?1")?
-            .query_row([id.to_string()], raw)
+            .query_row([id.to_string()], |row| Raw::try_from(row))
             .optional()?;
         found.map(read).transpose()
     }
@@ -67,7 +63,7 @@ impl ReadTransaction<'_> {
             .prepare_cached(
                 "SELECT token_json, last_used, last_from FROM token WHERE owner = ?1 AND name = ?2",
             )?
-            .query_row([owner.as_str(), name.as_str()], raw)
+            .query_row([owner.as_str(), name.as_str()], |row| Raw::try_from(row))
             .optional()?;
         found.map(read).transpose()
     }
@@ -78,7 +74,7 @@ impl ReadTransaction<'_> {
             "SELECT token_json, last_used, last_from FROM token WHERE ?1 IS NULL OR owner = ?1
              ORDER BY owner, name LIMIT 10000",
         )?;
-        let rows = statement.query_map([of.map(UserName::as_str)], raw)?;
+        let rows = statement.query_map([of.map(UserName::as_str)], |row| Raw::try_from(row))?;
         rows.map(|row| read(row?)).collect()
     }
 }
