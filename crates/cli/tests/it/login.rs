@@ -127,9 +127,17 @@ fn a_password_is_asked_for_at_a_terminal_and_not_shown() {
 fn what_needs_a_fresh_proof_is_asked_for_when_it_is_needed() {
     let stage = with_ada();
     log_in(&stage);
-    let mut terminal = Terminal::open(&stage, "--host lab access token create ci --role viewer");
-    terminal.expect("This needs a fresh proof of who you are.");
-    terminal.expect("Password of ada: ");
-    terminal.type_in(PASSWORD.replace('\n', "\r").as_bytes());
-    terminal.expect("hvt_");
+    for (command, done) in [
+        ("access token create ci --role viewer", "hvt_"),
+        ("access quota set bob --vms 40", "The quota of bob:"),
+        ("access quota unset bob", "The quota of bob:"),
+    ] {
+        let mut terminal = Terminal::open(&stage, &format!("--host lab {command}"));
+        terminal.expect("This needs a fresh proof of who you are.");
+        terminal.expect("Password of ada: ");
+        terminal.type_in(PASSWORD.replace('\n', "\r").as_bytes());
+        terminal.expect(done);
+        let (code, _, seen) = terminal.end();
+        assert_eq!(code, Some(0), "hv {command}: {seen}");
+    }
 }

@@ -15,6 +15,8 @@ use crate::{
     arguments::examples,
     failure::Failure,
     output::{Column, Look, Paint, Table, table::Cell},
+    prompt::From,
+    proof::with_proof,
     session::Session,
 };
 
@@ -121,11 +123,17 @@ pub(super) async fn run(session: &Session, command: QuotaCommand) -> Result<(), 
                 .find(|quota| quota.user == set.user);
             let own = before.map(|before| before.own).unwrap_or_default();
             let limits = set.limits().over(&own);
-            let quota = session.client.set_quota(&set.user, &limits).await?;
+            let quota = with_proof(session, From::Person, async |client| {
+                client.set_quota(&set.user, &limits).await
+            })
+            .await?;
             session.answer(&quota, |quota| page(quota, session.look))
         }
         QuotaCommand::Unset { user } => {
-            let quota = session.client.unset_quota(&user).await?;
+            let quota = with_proof(session, From::Person, async |client| {
+                client.unset_quota(&user).await
+            })
+            .await?;
             session.answer(&quota, |quota| page(quota, session.look))
         }
     }
