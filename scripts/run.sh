@@ -105,7 +105,7 @@ find_host() {
     done
     libvirt_uri=$(sed -n 's/^LIBVIRT_URI=//p' "$RUN/host.env")
     pools=$(sed -n 's/^POOL_DIR=//p' "$RUN/host.env")
-    refusals=$(sed -n 's/^REFUSALS=//p' "$RUN/host.env")
+    refusals=$(sed -n "s/^REFUSALS=\(.*\)/refusals = '\1'/p" "$RUN/host.env")
     say "host: a private libvirt; its state is in ${RUN#"$REPOSITORY/"}/host"
 }
 
@@ -139,7 +139,7 @@ write_configuration() {
 	policy = "$policy"
 	allow_users = [$hvd_user]
 	socket_group = $hvd_group
-	${refusals:+refusals = '$refusals'}
+	$refusals
 	END
     cat >"$RUN/hvd.toml" <<-END
 	state_dir = "$RUN/hvd"

@@ -7,8 +7,13 @@
 //! ```
 //! One thread does it, so a libvirt that hangs costs a caller one wait at most: while the link is
 //! down, calls fail at once.
+//!
+//! The link's connection carries events and tells whether libvirt is there. Each thread that calls
+//! has one more, of its own, since a connection of libvirt's may serve one thread at a time only
+//! (see [`hv_libvirt::Connection`]).
 
 use std::{
+    cell::RefCell,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel},
@@ -19,10 +24,11 @@ use std::{
 
 use hv_libvirt::{Connection, ErrorKind, Keepalive, OpenOptions, Subscription};
 use hv_model::hypervisor::{Fact, HypervisorErrorKind, Result};
+use thread_local::ThreadLocal;
 
 use crate::{
     facts::{self, Hub},
-    failure::fail,
+    failure::{Explain, fail},
 };
 
 /// A hung libvirtd is noticed after `interval × count` seconds, and fails what waits for it.
@@ -49,6 +55,8 @@ const EVENTS_WAITING: usize = 16_384;
 pub(crate) struct Link {
     shared: Arc<Shared>,
     wake: Sender<Wake>,
+    /// The connection of each thread; one whose thread has ended serves the next new thread.
+    own: ThreadLocal<RefCell<Option<Connection>>>,
 }
 
 #[derive(Debug)]
@@ -86,11 +94,26 @@ impl Link {
         let (keeper, closed) = (Arc::clone(&shared), wake.clone());
         let keep = move || keeper.keep(&woken, &closed);
         thread::Builder::new().name("link".to_owned()).spawn(keep)?;
-        Ok(Self { shared, wake })
+        let own = ThreadLocal::new();
+        Ok(Self { shared, wake, own })
     }
 
-    /// The connection, or at once why there is none.
+    /// This thread's connection, or at once why there is none.
+    ///
+    /// Neither it nor what is found through it may go to another thread.
     pub(crate) fn connection(&self) -> Result<Connection> {
+        let main = self.main()?;
+        let mut own = self.own.get_or_default().borrow_mut();
+        if let Some(connection) = own.as_ref().filter(|own| own.is_alive()) {
+            return Ok(connection.clone());
+        }
+        let tried = || format!("libvirt can't be reached at {}", main.uri());
+        let opened = main.another().explain(tried)?;
+        Ok(own.insert(opened).clone())
+    }
+
+    /// The connection that carries events, which only the link's own threads may call on.
+    fn main(&self) -> Result<Connection> {
         let connecting = |state: &mut State| matches!(state, State::Connecting);
         let state = self.shared.lock();
         let waited = self

@@ -5,6 +5,11 @@
 //! noticed by the keepalive (15–20 s by default): calls under way then fail with
 //! [`ErrorKind::Unavailable`] and [`Connection::on_close`] tells.
 //!
+//! A connection, with all that was found through it, serves one thread at a time. libvirt's
+//! documentation allows more, but not its code before 10.4: where a connection breaks while two
+//! threads wait in it, the second waits until libvirtd answers after all, and then libvirt reads a
+//! stack that is gone (CVE-2024-4418). libvirt's own threads are no others in this sense.
+//!
 //! libvirt carries all calls and streams of a connection in one order. A stream whose other end
 //! does not read can hold up everything behind it, so consoles and volume transfers deserve a
 //! connection of their own: [`Connection::another`].
