@@ -8,6 +8,7 @@
     reason = "a test may panic"
 )]
 
+mod attack;
 mod death;
 mod guard;
 mod hole;

@@ -63,16 +63,27 @@ impl Outcome {
 impl Daemons {
     /// Starts both, as users of their own, and waits until the host can be seen.
     pub fn start(host: &PrivateHost) -> Self {
-        Self::start_with(host, Place::Outside, host.libvirt_uri(), "")
+        Self::start_with(host, Place::Outside, host.libvirt_uri(), "", "")
     }
 
     /// The same inside the host, with this added to the broker's configuration.
     pub fn start_inside(host: &PrivateHost, broker: &str) -> Self {
-        let place = Place::Inside(host.state());
-        Self::start_with(host, place, PrivateHost::URI_INSIDE, broker)
+        Self::start_inside_with(host, broker, "")
     }
 
-    fn start_with(host: &PrivateHost, place: Place, libvirt_uri: &str, broker: &str) -> Self {
+    /// The same with this added to the end of hvd's configuration.
+    pub fn start_inside_with(host: &PrivateHost, broker: &str, hvd: &str) -> Self {
+        let place = Place::Inside(host.state());
+        Self::start_with(host, place, PrivateHost::URI_INSIDE, broker, hvd)
+    }
+
+    fn start_with(
+        host: &PrivateHost,
+        place: Place,
+        libvirt_uri: &str,
+        broker: &str,
+        hvd: &str,
+    ) -> Self {
         let folder = host.folder().join("product");
         fs::create_dir_all(&folder).expect("our own folder");
         let pools = host.pools();
@@ -107,7 +118,8 @@ impl Daemons {
                 "state_dir = \"{at}/state\"\nsocket = \"{at}/hvd/hvd.sock\"\n\
                  broker_socket = \"{at}/broker/broker.sock\"\n{people}\
                  [audit]\nsyslog = \"none\"\n\
-                 [[access.grants]]\nname = \"tests\"\nto = \"{grantee}\"\nrole = \"admin\"\n"
+                 [[access.grants]]\nname = \"tests\"\nto = \"{grantee}\"\nrole = \"admin\"\n\
+                 {hvd}"
             ),
         );
         for (name, user, mode) in [

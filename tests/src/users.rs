@@ -103,8 +103,20 @@ pub fn is_root() -> bool {
 
 /// Lines for the `passwd` of a private host.
 pub(crate) fn passwd() -> String {
-    let line = |user: User| format!("{0}:x:{1}:{1}::/nonexistent:/bin/sh\n", user.name, user.id);
-    ALL.into_iter().map(line).collect()
+    let line = |user: User| passwd_line(user.name, user.id);
+    let own: String = ALL.into_iter().map(line).collect();
+    own + &attackers()
+        .map(|(name, id)| passwd_line(&name, id))
+        .collect::<String>()
+}
+
+/// The users that the attack suite's actors are.
+fn attackers() -> impl Iterator<Item = (String, u32)> {
+    hv_attack::Actor::users()
+}
+
+fn passwd_line(name: &str, id: u32) -> String {
+    format!("{name}:x:{id}:{id}::/nonexistent:/bin/sh\n")
 }
 
 /// Lines for its `group`.
@@ -115,7 +127,10 @@ pub(crate) fn group() -> String {
     };
     let line = |user: User| format!("{}:x:{}:{}\n", user.name, user.id, members(user.id));
     let own: String = ALL.into_iter().map(line).collect();
-    format!("{own}{USERS_GROUP}:x:{USERS}:{}\n", members(USERS))
+    let actors: String = attackers()
+        .map(|(name, id)| format!("{name}:x:{id}:\n"))
+        .collect();
+    format!("{own}{actors}{USERS_GROUP}:x:{USERS}:{}\n", members(USERS))
 }
 
 /// A program where every user can run it: where it is, or else a copy in this folder.

@@ -7,9 +7,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use hv_model::{id::ApprovalId, name::HostName};
 
 use crate::command::{
-    access::AccessCommand, approve::ApproveCommand, audit::AuditCommand, completions::Completions,
-    explain::Explain, host::HostCommand, image::ImageCommand, login::LogIn,
-    network::NetworkCommand, operation::OperationCommand, schema::SchemaCommand, vm::VmCommand,
+    access::AccessCommand, approve::ApproveCommand, attack::AttackArguments, audit::AuditCommand,
+    completions::Completions, explain::Explain, host::HostCommand, image::ImageCommand,
+    login::LogIn, network::NetworkCommand, operation::OperationCommand, schema::SchemaCommand,
+    vm::VmCommand,
 };
 
 /// Where hvd's socket is, if nothing else is said.
@@ -147,6 +148,13 @@ pub(crate) enum Command {
         "hv audit verify" => "whether the log is whole",
     ))]
     Audit(AuditCommand),
+    /// Try to break out of what each may do, on this host, and say whether it was stopped.
+    #[command(after_help = examples!(
+        "sudo hv attack" => "everything, by everybody",
+        "sudo hv attack --as operator" => "what an operator may try",
+        "hv attack list" => "what is tried, by whom, and which layer must stop it",
+    ))]
+    Attack(AttackArguments),
     /// Print the format of spec files.
     #[command(subcommand, after_help = examples!(
         "hv schema vm" => "the JSON Schema of a VM's spec",

@@ -247,6 +247,14 @@ impl Client {
         self.address.to_string()
     }
 
+    /// The socket on this host through which the daemon is reached, if it is not by the network.
+    pub fn unix_socket(&self) -> Option<&Path> {
+        match &*self.address {
+            Address::Unix(path) => Some(path),
+            Address::Tcp(_) | Address::Tls(_) => None,
+        }
+    }
+
     /// What the `Host` header says.
     pub(crate) fn host(&self) -> &str {
         match &*self.address {

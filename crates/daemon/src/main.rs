@@ -135,6 +135,7 @@ fn run(config: Config) -> Result<(), Failure> {
         .with_writer(io::stderr)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
         .init();
+    raise_file_limit();
     // First, since what is missing may be why what follows fails.
     let rights = examine_rights(&config);
     let _lock = lock(&config.state_dir)?;
@@ -205,6 +206,18 @@ fn forbid_core_dumps() {
     };
     // Lowering one's own limit is never refused.
     rustix::process::setrlimit(Resource::Core, none).unwrap_or_default();
+}
+
+/// Lets as many files be open as may be: there can be more connections than most systems begin with.
+fn raise_file_limit() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit on open files stays as it was");
+    }
 }
 
 /// Makes the state folder, and makes sure that no other daemon uses it.

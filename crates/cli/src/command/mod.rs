@@ -3,6 +3,7 @@
 
 pub(crate) mod access;
 pub(crate) mod approve;
+pub(crate) mod attack;
 pub(crate) mod attention;
 pub(crate) mod audit;
 pub(crate) mod audit_security;
@@ -39,6 +40,7 @@ pub(crate) async fn run(
         Some(Command::Logout) => login::log_out(session, host).await,
         Some(Command::Whoami) => login::who_am_i(session).await,
         Some(Command::Audit(command)) => audit::run(session, command).await,
+        Some(Command::Attack(arguments)) => attack::run(session, arguments),
         Some(Command::Schema(command)) => schema::run(session, &command),
         Some(Command::Explain(explain)) => explain::run(session, &explain),
         Some(Command::Completions(completions)) => completions::run(session, completions),

@@ -4,7 +4,6 @@
 use std::{
     collections::HashMap,
     io,
-    net::IpAddr,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -25,8 +24,6 @@ use crate::access::{Subject, people};
 
 /// How long the other side may leave what is sent to it unread.
 const UNREAD: Duration = Duration::from_secs(30);
-/// How many connections there may be from one address.
-const FROM_ONE: usize = 64;
 /// How long a user's name and groups are remembered.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
@@ -64,51 +61,6 @@ impl Users {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (subject, since) = known.get(&uid)?;
         (since.elapsed() < REMEMBERED).then(|| subject.clone())
-    }
-}
-
-/// How many connections there are from each address.
-#[derive(Debug, Default)]
-pub(super) struct Addresses(Mutex<HashMap<IpAddr, usize>>);
-
-/// A connection's place among those from its address.
-#[derive(Debug)]
-pub(super) struct Place {
-    addresses: Arc<Addresses>,
-    address: IpAddr,
-}
-
-impl Addresses {
-    /// A place for one more connection from there, unless there are too many. On this machine,
-    /// where a proxy may stand, there may be any number.
-    pub(super) fn take(addresses: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let mut counts = addresses.counts();
-        let count = counts.entry(address).or_default();
-        if *count >= FROM_ONE && !address.is_loopback() {
-            return None;
-        }
-        *count += 1;
-        drop(counts);
-        Some(Place {
-            addresses: Arc::clone(addresses),
-            address,
-        })
-    }
-
-    fn counts(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.addresses.counts();
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
     }
 }
 
@@ -245,19 +197,6 @@ mod tests {
         let mut impatient = Impatient::new(ours, Arc::default(), Box::pin(pending()));
         let error = impatient.write_all(b"more than fits").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-    }
-
-    #[test]
-    fn from_one_address_there_are_so_many_connections_at_once() {
-        let addresses = Arc::default();
-        let take = |address: &str| Addresses::take(&addresses, address.parse().unwrap());
-        let mut places: Vec<_> = (0..FROM_ONE).map(|_| take("192.0.2.1").unwrap()).collect();
-        assert!(take("192.0.2.1").is_none());
-        assert!(take("192.0.2.2").is_some());
-        places.pop();
-        assert!(take("192.0.2.1").is_some());
-        places.clear();
-        assert!(addresses.counts().is_empty());
     }
 
     #[tokio::test]

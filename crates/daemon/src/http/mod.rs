@@ -23,6 +23,7 @@ mod caller;
 mod connection;
 mod console;
 mod credential;
+mod crowd;
 mod description;
 mod ending;
 mod event;

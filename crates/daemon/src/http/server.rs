@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Serving: accepts connections, tells each request who asks, and ends in order.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
 use futures_util::future::BoxFuture;
@@ -19,7 +24,8 @@ use tower::ServiceExt;
 
 use super::{
     Api, Arrival, Ending, Peer, Transport,
-    connection::{Addresses, Impatient, Users, origin},
+    connection::{Impatient, Users, origin},
+    crowd::Crowd,
     listener::{ListenError, UnixSocket, listen_tcp},
     router,
     tls::TlsServer,
@@ -30,6 +36,12 @@ use crate::{access::Subject, app::App, config::Config};
 /// until one ends; those of the one never wait for those of the other.
 const CONNECTIONS: usize = 1_024;
 const TCP_CONNECTIONS: usize = 512;
+/// How many of them one user of the host may have. Root, who has to be let in to mend things, may
+/// have any number.
+const OF_ONE_USER: usize = 128;
+/// How many of them may come from one address. From this machine, where a proxy may stand, there
+/// may be any number.
+const FROM_ONE_ADDRESS: usize = 64;
 /// How long a client may take to shake hands.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a client may take to ask, and how long it may keep a connection without asking.
@@ -86,7 +98,8 @@ impl Server {
             tls: self.tls.as_ref().map(TlsServer::acceptor),
             free: Arc::new(Semaphore::new(CONNECTIONS)),
             free_tcp: Arc::new(Semaphore::new(TCP_CONNECTIONS)),
-            addresses: Arc::default(),
+            of_user: Crowd::new(),
+            from_address: Crowd::new(),
             ending: ending.clone(),
         };
         let mut connections = JoinSet::new();
@@ -143,7 +156,8 @@ struct Door {
     tls: Option<TlsAcceptor>,
     free: Arc<Semaphore>,
     free_tcp: Arc<Semaphore>,
-    addresses: Arc<Addresses>,
+    of_user: Arc<Crowd<u32>>,
+    from_address: Arc<Crowd<IpAddr>>,
     ending: Ending,
 }
 
@@ -182,7 +196,8 @@ impl Door {
         remote: SocketAddr,
         room: OwnedSemaphorePermit,
     ) -> io::Result<Connection> {
-        let Some(place) = Addresses::take(&self.addresses, remote.ip()) else {
+        let most = (!remote.ip().is_loopback()).then_some(FROM_ONE_ADDRESS);
+        let Some(place) = Crowd::enter(&self.from_address, remote.ip(), most) else {
             tracing::debug!(%remote, "{remote} has too many connections");
             return Ok(Box::pin(std::future::ready(())));
         };
@@ -213,6 +228,15 @@ impl Door {
     }
 
     fn unix(&self, stream: UnixStream, room: OwnedSemaphorePermit) -> Connection {
+        let user = match stream.peer_cred() {
+            Ok(credentials) => credentials.uid(),
+            Err(error) => return unknown(&error),
+        };
+        let most = (user != 0).then_some(OF_ONE_USER);
+        let Some(place) = Crowd::enter(&self.of_user, user, most) else {
+            tracing::debug!(user, "user {user} has too many connections");
+            return Box::pin(std::future::ready(()));
+        };
         let (users, router) = (Arc::clone(&self.users), self.router.clone());
         let ending = self.ending.clone();
         Box::pin(async move {
@@ -225,10 +249,16 @@ impl Door {
                     let peer = Peer::new(subject, Transport::Unix).from(origin);
                     serve_one(router, stream, peer, None, ending, room).await;
                 }
-                Err(error) => tracing::warn!(%error, "a connection's user cannot be found out"),
+                Err(error) => unknown(&error).await,
             }
+            drop(place);
         })
     }
+}
+
+fn unknown(error: &io::Error) -> Connection {
+    tracing::warn!(%error, "a connection's user cannot be found out");
+    Box::pin(std::future::ready(()))
 }
 
 async fn serve_one<S>(

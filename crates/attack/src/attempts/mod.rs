@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Every attempt, a file a family.
+//!
+//! To add one, write it into the file of its family, or add a file and name it below. A test makes
+//! sure that each says what it must; another one, that each works where its layer is off.
+
+mod access;
+mod changes;
+mod console;
+mod domain;
+mod files;
+mod foreign;
+mod frames;
+mod guest;
+mod images;
+mod libvirt;
+mod limits;
+mod linux;
+mod looks;
+mod operations;
+mod policy;
+mod port;
+mod spec_fields;
+mod spec_text;
+mod web;
+
+use serde_json::Value;
+
+use crate::{Answer, Attempt, Loot};
+
+const FAMILIES: &[&[Attempt]] = &[
+    looks::ATTEMPTS,
+    operations::ATTEMPTS,
+    console::ATTEMPTS,
+    access::ATTEMPTS,
+    changes::ATTEMPTS,
+    spec_text::ATTEMPTS,
+    spec_fields::ATTEMPTS,
+    policy::ATTEMPTS,
+    images::ATTEMPTS,
+    foreign::ATTEMPTS,
+    libvirt::ATTEMPTS,
+    files::ATTEMPTS,
+    port::ATTEMPTS,
+    frames::ATTEMPTS,
+    limits::ATTEMPTS,
+    web::ATTEMPTS,
+    guest::ATTEMPTS,
+    linux::ATTEMPTS,
+];
+
+/// Every attempt.
+pub fn all() -> impl Iterator<Item = &'static Attempt> {
+    FAMILIES.iter().copied().flatten()
+}
+
+/// Who has a role that reaches one VM or those of their own.
+const PEOPLE: &[crate::Actor] = &[
+    crate::Actor::Operator,
+    crate::Actor::Creator,
+    crate::Actor::Viewer,
+];
+
+impl Loot {
+    /// Keeps an answer, and notes how it refuses.
+    fn answer(&mut self, answer: &Answer) {
+        self.take(&answer.body);
+        self.note(answer);
+    }
+
+    /// The same for a question that named nobody.
+    fn answer_unasked(&mut self, answer: &Answer) {
+        self.take_unasked(&answer.body);
+        self.note(answer);
+    }
+
+    fn note(&mut self, answer: &Answer) {
+        if !answer.is_success() {
+            self.told(answer.refusal());
+            return;
+        }
+        // What was accepted may still fail when it is carried out.
+        let said = answer.json();
+        if let Some(why) = said.pointer("/problem/detail").and_then(Value::as_str) {
+            self.told(why);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::Actor;
+
+    #[test]
+    fn there_are_enough_attempts_each_with_its_own_name_and_all_that_it_must_say() {
+        let names: BTreeSet<_> = all().map(|attempt| attempt.name).collect();
+        assert_eq!(names.len(), all().count(), "two have one name");
+        assert!(names.len() >= 60, "{} attempts", names.len());
+        for attempt in all() {
+            let name = attempt.name;
+            let is_slug = name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            assert!(is_slug && !name.is_empty(), "{name}");
+            for words in [attempt.goal, attempt.success] {
+                assert!(
+                    words.len() > 10 && !words.ends_with('.'),
+                    "{name}: {words:?}"
+                );
+            }
+            assert!(!attempt.actors.is_empty(), "nobody tries {name}");
+            assert!(!attempt.off.is_empty(), "nothing shows that {name} works");
+        }
+    }
+
+    #[test]
+    fn every_actor_tries_something() {
+        for actor in Actor::ALL {
+            assert!(
+                all().any(|attempt| attempt.actors.contains(actor)),
+                "{actor}"
+            );
+        }
+    }
+}

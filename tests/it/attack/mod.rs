@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The attack suite on a real host, as real users: nothing succeeds, and each attempt works where
+//! the layer is off that must stop it.
+
+mod past;
+mod scene;
+mod trusting;
+
+use std::collections::BTreeSet;
+
+use hv_attack::{Attempt, Off};
+
+use self::scene::Scene;
+
+#[test]
+fn nothing_that_anybody_tries_succeeds() {
+    let scene = Scene::open();
+    scene.product.add_demo_image("demo");
+    let report = scene.attack(&["--linux", "demo"]);
+    let bad: Vec<_> = report
+        .iter()
+        .filter(|tried| tried["outcome"] != "stopped")
+        .map(|tried| format!("{} by {}: {tried}", tried["name"], tried["actor"]))
+        .collect();
+    assert!(
+        bad.is_empty(),
+        "{} of {}:\n{}",
+        bad.len(),
+        report.len(),
+        bad.join("\n")
+    );
+    let names: BTreeSet<_> = report
+        .iter()
+        .map(|tried| tried["name"].to_string())
+        .collect();
+    assert!(names.len() >= 60, "{} attempts", names.len());
+}
+
+#[test]
+fn what_only_hvds_decision_stops_works_for_who_may_everything() {
+    Scene::open().works(&[Off::Decision], &["--by", "admin"]);
+}
+
+#[test]
+fn what_owners_and_modes_of_files_stop_works_for_root() {
+    Scene::open().works(&[Off::Files], &["--by", "root"]);
+}
+
+#[test]
+fn what_the_hosts_policy_stops_works_where_it_allows_it() {
+    let scene = Scene::open();
+    scene.allow_everything();
+    scene.works(&[Off::Policy], &[]);
+}
+
+#[test]
+fn what_the_hook_and_libvirts_socket_stop_works_without_them() {
+    let scene = Scene::open();
+    scene.open_libvirt();
+    scene.works(&[Off::Libvirt], &[]);
+    scene.host.remove_hook();
+    scene.works(&[Off::Hook], &[]);
+    scene.open_libvirt();
+    scene.works(&[Off::Libvirt, Off::Hook], &[]);
+}
+
+#[test]
+fn what_the_port_stops_works_where_it_serves_everybody() {
+    let mut scene = Scene::open();
+    scene.open_port();
+    scene.works(&[Off::Port], &[]);
+}
+
+#[test]
+fn what_the_spoof_filter_stops_works_where_it_lets_everything_pass() {
+    let scene = Scene::open();
+    scene.product.add_demo_image("demo");
+    scene.empty_spoof_filter();
+    scene.works(&[Off::Spoofing], &["--linux", "demo"]);
+}
+
+/// A test for each group of attempts that are shown to work past their layer.
+macro_rules! past {
+    ($($test:ident: $ways:ident;)*) => {$(
+        #[test]
+        fn $test() {
+            past::each_works(past::$ways);
+        }
+    )*};
+}
+
+past! {
+    what_the_checks_of_requests_stop_works_past_them: REQUESTS;
+    what_the_look_at_images_stops_works_past_it: IMAGES;
+    what_the_broker_stops_works_past_it: PORT;
+    what_the_limits_of_the_port_stop_works_without_them: FRAMES;
+    what_the_limits_of_http_stop_works_without_them: FLOODS;
+    what_the_checks_of_the_network_stop_works_past_them: WEB;
+    what_the_bounds_of_guests_stop_works_past_them: GUEST;
+}
+
+/// No test of its own: what the tests of limits start, and nothing else.
+#[test]
+fn a_server_that_trusts() {
+    if trusting::is_asked_for() {
+        trusting::serve();
+    }
+}
+
+/// The names of those attempts that just this is to be switched off for.
+fn with_off(off: &[Off]) -> Vec<&'static str> {
+    let all = hv_attack::all().filter(|attempt| attempt.off == off);
+    all.map(|attempt: &Attempt| attempt.name).collect()
+}
+
+#[test]
+fn each_attempt_is_shown_to_work_somewhere() {
+    let sets: [&[Off]; 8] = [
+        &[Off::Decision],
+        &[Off::Files],
+        &[Off::Policy],
+        &[Off::Libvirt],
+        &[Off::Hook],
+        &[Off::Libvirt, Off::Hook],
+        &[Off::Port],
+        &[Off::Spoofing],
+    ];
+    let shown: BTreeSet<_> = sets.iter().flat_map(|off| with_off(off)).collect();
+    for attempt in hv_attack::all() {
+        let name = attempt.name;
+        let twin = attempt.twin.is_some_and(|twin| shown.contains(twin));
+        let known = shown.contains(name) || twin || past::knows(name);
+        assert!(
+            known,
+            "nothing shows that {name} works where its layer is off"
+        );
+    }
+}
