@@ -127,9 +127,8 @@ pub(crate) fn group() -> String {
     };
     let line = |user: User| format!("{}:x:{}:{}\n", user.name, user.id, members(user.id));
     let own: String = ALL.into_iter().map(line).collect();
-    let actors: String = attackers()
-        .map(|(name, id)| format!("{name}:x:{id}:\n"))
-        .collect();
+    let line_of_attacker = |(name, id): (String, u32)| format!("{name}:x:{id}:\n");
+    let actors: String = attackers().map(line_of_attacker).collect();
     format!("{own}{actors}{USERS_GROUP}:x:{USERS}:{}\n", members(USERS))
 }
 

@@ -199,7 +199,7 @@ pub(crate) fn request(
         text.extend([name, ": ", value, "\r\n"]);
     }
     if let Some(body) = body {
-        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        text.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
     }
     text.push_str("\r\n");
     [text.as_bytes(), body.unwrap_or_default()].concat()

@@ -29,6 +29,10 @@ impl Loot {
     }
 
     /// Notes how it was refused; the first words count.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "most words are made for this"
+    )]
     pub fn told(&mut self, words: impl ToString) {
         if self.told.is_none() {
             let words = words.to_string();

@@ -13,27 +13,49 @@ use hv_attack::{Attempt, Off};
 use self::scene::Scene;
 
 #[test]
-fn nothing_that_anybody_tries_succeeds() {
+fn nothing_that_an_operator_tries_succeeds() {
+    nothing_succeeds(&["--as", "operator"]);
+}
+
+#[test]
+fn nothing_that_who_may_make_or_look_at_vms_tries_succeeds() {
+    nothing_succeeds(&["--as", "creator", "--as", "viewer"]);
+}
+
+#[test]
+fn nothing_that_an_admin_or_a_stranger_tries_succeeds() {
+    nothing_succeeds(&["--as", "admin", "--as", "anonymous"]);
+}
+
+#[test]
+fn nothing_that_a_guest_tries_succeeds() {
+    nothing_succeeds(&[
+        "--as",
+        "guest",
+        "--only",
+        "agent-with-escapes",
+        "--linux",
+        "demo",
+    ]);
+}
+
+#[test]
+fn nothing_that_a_taken_over_hvd_tries_succeeds() {
+    nothing_succeeds(&["--as", "hvd"]);
+}
+
+/// What these try is stopped, all of it, on a host as it is shipped.
+fn nothing_succeeds(who: &[&str]) {
     let scene = Scene::open();
     scene.product.add_demo_image("demo");
-    let report = scene.attack(&["--linux", "demo"]);
+    let report = scene.attack(who);
     let bad: Vec<_> = report
         .iter()
         .filter(|tried| tried["outcome"] != "stopped")
         .map(|tried| format!("{} by {}: {tried}", tried["name"], tried["actor"]))
         .collect();
-    assert!(
-        bad.is_empty(),
-        "{} of {}:\n{}",
-        bad.len(),
-        report.len(),
-        bad.join("\n")
-    );
-    let names: BTreeSet<_> = report
-        .iter()
-        .map(|tried| tried["name"].to_string())
-        .collect();
-    assert!(names.len() >= 60, "{} attempts", names.len());
+    let (bad_ones, all) = (bad.len(), report.len());
+    assert!(bad.is_empty(), "{bad_ones} of {all}:\n{}", bad.join("\n"));
 }
 
 #[test]

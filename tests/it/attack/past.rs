@@ -114,7 +114,7 @@ pub(super) const REQUESTS: Ways = &[
         fs::read(ground.canary()).unwrap() == b"x"
     }),
     ("path-as-image", |ground| {
-        ground.starts_and_reaches(&ground.domain(&ground.disk_of_canary()))
+        ground.starts_and_reaches(&Ground::domain(&ground.disk_of_canary()))
     }),
     ("path-as-pool", |ground| {
         let made = ground.cellar().join("made");
@@ -145,14 +145,14 @@ pub(super) const REQUESTS: Ways = &[
 pub(super) const IMAGES: Ways = &[
     ("image-with-backing-file", |ground| {
         let file = ground.overlay(&ground.canary().display().to_string());
-        ground.starts_and_reaches(&ground.domain(&disk(&file, "qcow2")))
+        ground.starts_and_reaches(&Ground::domain(&disk(&file, "qcow2")))
     }),
     ("image-with-relative-backing-file", |ground| {
         let file = ground.overlay(&format!(
             "../../../../../../../../../../..{}",
             ground.canary().display()
         ));
-        ground.starts_and_reaches(&ground.domain(&disk(&file, "qcow2")))
+        ground.starts_and_reaches(&Ground::domain(&disk(&file, "qcow2")))
     }),
     ("image-with-json-backing-file", |ground| {
         let name = ground.canary().display().to_string();
@@ -187,7 +187,7 @@ pub(super) const PORT: Ways = &[
         )
     }),
     ("port-xml-field", |ground| {
-        ground.starts_and_reaches(&ground.domain(&ground.disk_of_canary()))
+        ground.starts_and_reaches(&Ground::domain(&ground.disk_of_canary()))
     }),
     ("port-climbing-volume", |ground| {
         let made = ground.pool().join(format!(
@@ -199,8 +199,7 @@ pub(super) const PORT: Ways = &[
     }),
     ("port-define-over-a-foreign-vm", |ground| {
         ground.foreign(|ground, id| {
-            let xml = ground
-                .domain("")
+            let xml = Ground::domain("")
                 .replace("<memory", &format!("<uuid>{id}</uuid><memory"))
                 .replace("64<", "96<");
             ground.define(&xml);
@@ -208,8 +207,7 @@ pub(super) const PORT: Ways = &[
     }),
     ("port-adopt-as-another-machine", |ground| {
         ground.foreign(|ground, id| {
-            let xml = ground
-                .domain("")
+            let xml = Ground::domain("")
                 .replace("<memory", &format!("<uuid>{id}</uuid><memory"))
                 .replace("64<", "128<");
             ground.define(&xml);
@@ -280,8 +278,7 @@ pub(super) const FLOODS: Ways = &[
     }),
     ("smuggled-request", |ground| {
         let server = Trusting::start(Kind::Http, ground.folder());
-        ground
-            .attempt("smuggled-request", server.socket())
+        Ground::attempt("smuggled-request", server.socket())
             .is_some_and(|loot| loot.holds("ANSWERED"))
     }),
 ];
@@ -396,7 +393,7 @@ impl Ground {
     }
 
     /// A small domain with these devices.
-    fn domain(&self, devices: &str) -> String {
+    fn domain(devices: &str) -> String {
         format!(
             "<domain type='qemu'><name>hv-attack-past</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>\
              <os><type arch='x86_64' machine='q35'>hvm</type></os><devices>{devices}</devices></domain>"
@@ -500,7 +497,7 @@ impl Ground {
 
     /// Whether a VM that root made is another one after this.
     fn foreign(&self, change: impl FnOnce(&Self, &str)) -> bool {
-        self.define(&self.domain(""));
+        self.define(&Self::domain(""));
         let id = self.host().virsh(&["domuuid", "hv-attack-past"]);
         let id = id.trim();
         let before = self.host().virsh(&["dumpxml", id]);
@@ -512,7 +509,7 @@ impl Ground {
 
     /// Whether libvirt defines a VM with this device.
     fn is_defined_with(&self, device: &str) -> bool {
-        self.define(&self.domain(device));
+        self.define(&Self::domain(device));
         let xml = self
             .host()
             .virsh(&["dumpxml", "--inactive", "hv-attack-past"]);
@@ -522,7 +519,7 @@ impl Ground {
     }
 
     /// Carries an attempt out against a server at this socket.
-    fn attempt(&self, name: &str, socket: &Path) -> Option<Loot> {
+    fn attempt(name: &str, socket: &Path) -> Option<Loot> {
         let attempt = hv_attack::all().find(|attempt| attempt.name == name)?;
         let arena = Arena {
             socket: socket.to_owned(),
@@ -538,7 +535,7 @@ impl Ground {
         let mut server = Trusting::start(kind, self.folder());
         let socket = server.socket().to_owned();
         thread::scope(|scope| {
-            let attempt = scope.spawn(move || self.attempt(name, &socket));
+            let attempt = scope.spawn(move || Self::attempt(name, &socket));
             let mut lost = false;
             while !attempt.is_finished() && !lost {
                 lost = server.is_lost(PATIENCE);

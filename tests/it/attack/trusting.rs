@@ -31,6 +31,9 @@ const TEST: &str = "attack::a_server_that_trusts";
 /// How many connections are served at once.
 const PLACES: usize = 512;
 
+/// How many are served.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
 /// A connection's stack: small, so that memory ends by what is sent and not by how many send.
 const STACK: usize = 128 << 10;
 
@@ -110,7 +113,6 @@ pub(super) fn serve() {
         _ => agent,
     };
     let listener = UnixListener::bind(socket).expect("our own folder");
-    static TAKEN: AtomicUsize = AtomicUsize::new(0);
     for stream in listener.incoming() {
         let Ok(stream) = stream else { exit(1) };
         while TAKEN.load(Ordering::SeqCst) >= PLACES {
@@ -184,7 +186,7 @@ fn port(mut stream: UnixStream) {
         // What is not read is kept, however much that is.
         loop {
             waiting.push(vec![b'x'; 1 << 20]);
-            let _ = stream.write(&[b'x'; 1 << 16]);
+            let _ = stream.write(&vec![b'x'; 1 << 16]);
         }
     }
     let _ = stream.write_all(&[0, 0, 0, 2, b'{', b'}']);
@@ -249,7 +251,7 @@ fn http(mut stream: UnixStream) {
         depth(&body, &mut 0);
         if head.contains("/v1/events") {
             loop {
-                unsent.extend_from_slice(&[b'x'; 1 << 20]);
+                unsent.resize(unsent.len() + (1 << 20), b'x');
                 stream.set_nonblocking(true).expect("a socket");
                 let _ = stream.write(&unsent);
             }

@@ -129,7 +129,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         run: |arena, _| {
             make(
                 arena,
-                json!({"name": format!("{PREFIX}-new"), "memory": "64MiB"}),
+                &json!({"name": format!("{PREFIX}-new"), "memory": "64MiB"}),
             )
         },
         evidence: |stage, _, _| {
@@ -147,7 +147,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
             let name = format!("{PREFIX}-new");
             make(
                 arena,
-                json!({"name": name, "memory": "64MiB", "owner": arena.victims_owner}),
+                &json!({"name": name, "memory": "64MiB", "owner": arena.victims_owner}),
             )
         },
         evidence: |stage, _, _| {
@@ -270,7 +270,7 @@ fn change(arena: &Arena, vm: &str, change: &Value) -> Result<Loot, Trouble> {
 }
 
 /// Asks for a VM of this spec.
-pub(super) fn make(arena: &Arena, spec: Value) -> Result<Loot, Trouble> {
+pub(super) fn make(arena: &Arena, spec: &Value) -> Result<Loot, Trouble> {
     let mut loot = Loot::default();
     loot.answer(
         &arena

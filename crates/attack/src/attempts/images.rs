@@ -159,7 +159,7 @@ fn upload(arena: &Arena, file: &Path, format: &str) -> Result<Loot, Trouble> {
     loot.answer(&answer);
     let used = try_spec(
         arena,
-        json!({"disks": [{"image": format!("{PREFIX}-smuggled")}]}),
+        &json!({"disks": [{"image": format!("{PREFIX}-smuggled")}]}),
     )?;
     loot.asked.extend(used.asked);
     Ok(loot)

@@ -162,6 +162,7 @@ const DIRECT: Attempt = Attempt {
 };
 
 /// Tries with each of libvirt's sockets.
+#[expect(clippy::unnecessary_wraps, reason = "it is the whole of most attempts")]
 fn each_socket(arena: &Arena, mut way: impl FnMut(&str, &mut Loot)) -> Result<Loot, Trouble> {
     let mut loot = Loot::default();
     for socket in &arena.libvirt {

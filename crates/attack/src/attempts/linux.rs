@@ -23,7 +23,7 @@ const BOOT: Duration = Duration::from_secs(90);
 /// What a hostile guest calls itself: escapes of both kinds, a line of its own, and the end of a
 /// JSON text.
 const HOSTNAME: &str =
-    r#"\033]52;c;eA==\007\n\",\"state\":\"hv-attack-forged\",\"x\":\"\302\23552;c;eA==\302\234"#;
+    r#"\033]52;c;eA==\007\n","state":"hv-attack-forged","x":"\302\23552;c;eA==\302\234"#;
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
     Attempt {
@@ -33,19 +33,25 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         off: &[Off::Past],
         run: |arena, _| {
             let vm = linux(arena)?;
-            shell(
+            let did = shell(
                 arena,
                 &format!("hostname \"$(printf '{HOSTNAME}')\"; {RESTART_AGENT}"),
             )?;
             // hvd asks again as soon as the agent is back.
             let path = format!("/v1/vms/{}", vm.id);
-            let asked = until(Duration::from_secs(20), || {
+            let mut known = Value::Null;
+            let asked = until(Duration::from_secs(30), || {
                 let seen = arena.hvd().get(&path).ok()?;
-                let name = seen.json().pointer("/guest/hostname")?.as_str()?.to_owned();
+                known = seen.json()["guest"].take();
+                let name = known["hostname"].as_str()?;
                 name.contains("52;c;").then_some(seen)
             });
             let mut loot = Loot::default();
-            let said = asked.ok_or_else(|| Trouble::new("hvd did not ask the guest again"))?;
+            let said = asked.ok_or_else(|| {
+                Trouble(format!(
+                    "hvd knows of the guest only {known}, which said {did:?}"
+                ))
+            })?;
             loot.take(&said.body);
             loot.told("what moves a cursor was taken out of what the guest says");
             let hv = format!(

@@ -82,7 +82,9 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         actors: PEOPLE,
         run: |arena, _| {
             let (own, victim) = (&arena.own.name, &arena.victim.name);
-            let escaped: String = victim.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            let escaped = victim.bytes().fold(String::new(), |escaped, byte| {
+                escaped + &format!("%{byte:02x}")
+            });
             let paths = [
                 format!("/v1/vms/{own}/../{victim}"),
                 format!("/v1/vms/{own}/%2e%2e/{victim}"),

@@ -22,7 +22,7 @@ macro_rules! wishes {
             off: &[$off],
             run: |arena, _| {
                 let more: fn(&Arena) -> Value = $more;
-                wish(arena, more(arena))
+                wish(arena, &more(arena))
             },
             evidence: |stage, _, _| defined_with(stage, $element),
             clear: remove,
@@ -59,7 +59,7 @@ wishes! {
 }
 
 /// Asks for such a VM: of hvd, and, for whom it is open, of the port.
-fn wish(arena: &Arena, more: Value) -> Result<Loot, Trouble> {
+fn wish(arena: &Arena, more: &Value) -> Result<Loot, Trouble> {
     let mut loot = Loot::default();
     if rustix::fs::access(&arena.port, rustix::fs::Access::WRITE_OK).is_ok() {
         let mut spec = json!({"name": format!("{PREFIX}-new"), "memory": "64MiB"});

@@ -98,7 +98,7 @@ fields! {
 fn try_all(arena: &Arena, fields: Vec<Value>) -> Result<Loot, Trouble> {
     let mut loot = Loot::default();
     for more in fields {
-        let tried = try_spec(arena, more)?;
+        let tried = try_spec(arena, &more)?;
         loot.asked.extend(tried.asked);
         loot.told = loot.told.or(tried.told);
     }

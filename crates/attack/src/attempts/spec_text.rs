@@ -19,7 +19,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
             let payload = payload(arena);
             try_spec(
                 arena,
-                json!({"description": format!("</vm></metadata>{payload}<metadata><vm>")}),
+                &json!({"description": format!("</vm></metadata>{payload}<metadata><vm>")}),
             )
         },
         ..TEXT
@@ -32,7 +32,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
             let payload = payload(arena);
             try_spec(
                 arena,
-                json!({"description": format!("]]>{payload}<!-- --> &#60;x&#62; <![CDATA[")}),
+                &json!({"description": format!("]]>{payload}<!-- --> &#60;x&#62; <![CDATA[")}),
             )
         },
         ..TEXT
@@ -43,7 +43,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         success: XML,
         run: |arena, _| {
             let name = format!("{PREFIX}-x</name>{}<name>", payload(arena));
-            try_spec(arena, json!({"name": name}))
+            try_spec(arena, &json!({"name": name}))
         },
         ..TEXT
     },
@@ -51,7 +51,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         name: "xml-in-tag",
         goal: "smuggle a disk on a file of root's into a VM's definition by a tag",
         success: XML,
-        run: |arena, _| try_spec(arena, json!({"tags": [payload(arena)]})),
+        run: |arena, _| try_spec(arena, &json!({"tags": [payload(arena)]})),
         ..TEXT
     },
     Attempt {
@@ -63,7 +63,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
                 "q35'>hvm</type></os>{}<os><type machine='q35",
                 payload(arena)
             );
-            try_spec(arena, json!({"machine": machine}))
+            try_spec(arena, &json!({"machine": machine}))
         },
         ..TEXT
     },
@@ -75,7 +75,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
             let feature = format!("x'/></cpu>{}<cpu><feature name='x", payload(arena));
             try_spec(
                 arena,
-                json!({"cpus": {"count": 1, "features": {feature: "require"}}}),
+                &json!({"cpus": {"count": 1, "features": {feature: "require"}}}),
             )
         },
         ..TEXT
@@ -86,7 +86,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         success: XML,
         run: |arena, _| {
             let name = format!("vda'/></disk>{}<disk><target dev='vdb", payload(arena));
-            try_spec(arena, json!({"disks": [{"name": name, "size": "1MiB"}]}))
+            try_spec(arena, &json!({"disks": [{"name": name, "size": "1MiB"}]}))
         },
         ..TEXT
     },
@@ -97,7 +97,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         off: &[Off::Past],
         run: |arena, _| {
             let name = format!("--output={}/made", arena.cellar.display());
-            try_spec(arena, json!({"name": name}))
+            try_spec(arena, &json!({"name": name}))
         },
         ..TEXT
     },
@@ -115,7 +115,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
                 format!("{PREFIX}\ntouch {cellar}/made"),
                 format!("`touch {cellar}/made`"),
             ] {
-                let tried = try_spec(arena, json!({"name": name}))?;
+                let tried = try_spec(arena, &json!({"name": name}))?;
                 loot.asked.extend(tried.asked);
                 loot.told = loot.told.or(tried.told);
             }
@@ -153,8 +153,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         success: "a VM has a disk on a file of root's",
         run: |arena, _| {
             let climbing = format!("../../../../../../../..{}", arena.canary.display());
-            let mut loot = try_spec(arena, json!({"disks": [{"image": arena.canary}]}))?;
-            let more = try_spec(arena, json!({"disks": [{"image": climbing}]}))?;
+            let mut loot = try_spec(arena, &json!({"disks": [{"image": arena.canary}]}))?;
+            let more = try_spec(arena, &json!({"disks": [{"image": climbing}]}))?;
             loot.asked.extend(more.asked);
             Ok(loot)
         },
@@ -170,7 +170,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
             let pools = [cellar.clone(), format!("../../../../../../..{cellar}")];
             let mut loot = Loot::default();
             for pool in pools {
-                let tried = try_spec(arena, json!({"disks": [{"size": "1MiB", "pool": pool}]}))?;
+                let tried = try_spec(arena, &json!({"disks": [{"size": "1MiB", "pool": pool}]}))?;
                 loot.asked.extend(tried.asked);
                 loot.told = loot.told.or(tried.told);
             }
@@ -245,12 +245,12 @@ fn payload(arena: &Arena) -> String {
 }
 
 /// Asks for a VM with this in its spec, and starts it if it is made.
-pub(super) fn try_spec(arena: &Arena, more: Value) -> Result<Loot, Trouble> {
+pub(super) fn try_spec(arena: &Arena, more: &Value) -> Result<Loot, Trouble> {
     let mut spec = json!({"name": format!("{PREFIX}-new"), "memory": "64MiB"});
     if let (Some(spec), Some(more)) = (spec.as_object_mut(), more.as_object()) {
         spec.extend(more.clone());
     }
-    let mut loot = make(arena, spec)?;
+    let mut loot = make(arena, &spec)?;
     let path = format!("/v1/vms/{PREFIX}-new/start");
     loot.answer(&arena.hvd().change("POST", &path, &Value::Null)?);
     Ok(loot)

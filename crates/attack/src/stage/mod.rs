@@ -540,7 +540,7 @@ pub(crate) fn random() -> Result<String, Trouble> {
     let mut bytes = [0; 8];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut bytes));
     read.map_err(Trouble::at(path))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
 }
 
 impl Stage {

@@ -30,7 +30,7 @@ impl Stage {
                 None => {}
             }
             let mut made = made(&file);
-            made.push_str(&format!("{name}\n"));
+            made.extend([name.as_str(), "\n"]);
             fs::write(&file, made).map_err(Trouble::at(&file))?;
             let number = number.to_string();
             let how = ["--system", "--user-group", "--no-create-home", "--uid"];
