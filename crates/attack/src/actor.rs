@@ -193,6 +193,6 @@ mod tests {
             assert_eq!(actor.as_str().parse(), Ok(*actor));
             assert_eq!(serde_json::to_value(actor).unwrap(), actor.as_str());
         }
-        assert!("root".parse::<Actor>().is_err());
+        assert!("queen".parse::<Actor>().is_err());
     }
 }

@@ -16,6 +16,8 @@ pub struct Arena {
     pub socket: PathBuf,
     /// hvd's address on the loopback interface, if it has one.
     pub address: Option<String>,
+    /// Whether it speaks TLS there.
+    pub tls: bool,
     /// The broker's socket.
     pub port: PathBuf,
     /// libvirt's sockets, the one for changes first.

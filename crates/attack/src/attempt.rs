@@ -73,6 +73,8 @@ macro_rules! layers {
 layers! {
     /// hvd decides who may do what.
     Decision = "decision", "hvd's decision on who may do what";
+    /// hvd counts what each has.
+    Quota = "quota", "hvd's quotas, exact however many ask at once";
     /// Only what the format of specs knows can be asked for, and names are names.
     Spec = "spec", "the typed spec, which has no place for it";
     /// The broker judges every call by the host's policy.

@@ -11,6 +11,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::tls;
+
 /// How much of an answer is read.
 const LONGEST: u64 = 16 << 20;
 /// How long an answer may take.
@@ -23,6 +25,8 @@ pub enum Door {
     Unix(PathBuf),
     /// Its address.
     Tcp(String),
+    /// The same, where it speaks TLS.
+    Tls(String),
 }
 
 /// A connection of either kind.
@@ -101,17 +105,19 @@ impl Door {
     pub fn open(&self) -> io::Result<Box<dyn Stream>> {
         let stream: Box<dyn Stream> = match self {
             Self::Unix(path) => Box::new(UnixStream::connect(path)?),
-            Self::Tcp(address) => {
-                let mut found = address.to_socket_addrs()?;
-                let address = found.next().ok_or(io::ErrorKind::NotFound)?;
-                Box::new(TcpStream::connect_timeout(
-                    &address,
-                    Duration::from_secs(5),
-                )?)
-            }
+            Self::Tcp(address) => Box::new(connect(address)?),
+            Self::Tls(address) => Box::new(tls::over(connect(address)?)?),
         };
         stream.patience(PATIENCE)?;
         Ok(stream)
+    }
+
+    /// The origin of a page that this door serves, under the name that requests give it.
+    pub(crate) const fn origin(&self) -> &'static str {
+        match self {
+            Self::Tls(_) => "https://localhost",
+            Self::Unix(_) | Self::Tcp(_) => "http://localhost",
+        }
     }
 
     /// Sends these bytes, and reads what comes until the other side closes or says nothing more for
@@ -173,6 +179,12 @@ impl Door {
         stream.patience(Duration::from_millis(100))?;
         Ok(Answer::of(&read_for(&mut *stream, time)))
     }
+}
+
+fn connect(address: &str) -> io::Result<TcpStream> {
+    let mut found = address.to_socket_addrs()?;
+    let address = found.next().ok_or(io::ErrorKind::NotFound)?;
+    TcpStream::connect_timeout(&address, Duration::from_secs(5))
 }
 
 /// The bytes of a request after which the connection is closed.

@@ -31,6 +31,7 @@ mod loot;
 mod report;
 mod run;
 mod stage;
+mod tls;
 mod trouble;
 
 pub use self::{

@@ -150,8 +150,8 @@ pub(crate) enum Command {
     Audit(AuditCommand),
     /// Try to break out of what each may do, on this host, and say whether it was stopped.
     #[command(after_help = examples!(
-        "sudo hv attack" => "everything, by everybody",
-        "sudo hv attack --as operator" => "what an operator may try",
+        "hv attack" => "everything, by everybody",
+        "hv attack --as operator" => "what an operator may try",
         "hv attack list" => "what is tried, by whom, and which layer must stop it",
     ))]
     Attack(AttackArguments),

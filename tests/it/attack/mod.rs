@@ -8,7 +8,7 @@ mod trusting;
 
 use std::collections::BTreeSet;
 
-use hv_attack::{Attempt, Off};
+use hv_attack::{Actor, Attempt, Layer, Off};
 
 use self::scene::Scene;
 
@@ -25,6 +25,22 @@ fn nothing_that_who_may_make_or_look_at_vms_tries_succeeds() {
 #[test]
 fn nothing_that_an_admin_or_a_stranger_tries_succeeds() {
     nothing_succeeds(&["--as", "admin", "--as", "anonymous"]);
+}
+
+#[test]
+fn nothing_that_a_stranger_tries_over_tls_succeeds() {
+    let over_the_network =
+        |attempt: &&Attempt| matches!(attempt.layer, Layer::Login | Layer::Web | Layer::Decision);
+    let strangers = hv_attack::all().filter(|attempt| attempt.actors.contains(&Actor::Anonymous));
+    let names: Vec<_> = strangers
+        .filter(over_the_network)
+        .map(|attempt| attempt.name)
+        .collect();
+    let only = names.join(",");
+    none_succeeds(
+        &Scene::open_with_tls(),
+        &["--as", "anonymous", "--only", &only],
+    );
 }
 
 #[test]
@@ -46,7 +62,10 @@ fn nothing_that_a_taken_over_hvd_tries_succeeds() {
 
 /// What these try is stopped, all of it, on a host as it is shipped.
 fn nothing_succeeds(who: &[&str]) {
-    let scene = Scene::open();
+    none_succeeds(&Scene::open(), who);
+}
+
+fn none_succeeds(scene: &Scene, who: &[&str]) {
     scene.product.add_demo_image("demo");
     let report = scene.attack(who);
     let bad: Vec<_> = report
@@ -118,6 +137,7 @@ past! {
     what_the_limits_of_the_port_stop_works_without_them: FRAMES;
     what_the_limits_of_http_stop_works_without_them: FLOODS;
     what_the_checks_of_the_network_stop_works_past_them: WEB;
+    what_accounts_sessions_and_tokens_do_not_give_works_with_what_does: ACCOUNTS;
     what_the_bounds_of_guests_stop_works_past_them: GUEST;
 }
 

@@ -27,6 +27,10 @@ use super::{
 /// How long a daemon that is well may take to answer.
 const PATIENCE: Duration = Duration::from_secs(4);
 
+mod accounts;
+
+pub(super) use self::accounts::ACCOUNTS;
+
 type Way = fn(&Ground) -> bool;
 
 /// Attempts that no switch of the host's shows to work, and what does.
@@ -327,7 +331,7 @@ pub(super) const GUEST: Ways = &[
     ("agent-with-escapes", agent_with_escapes),
 ];
 
-const ALL: &[Ways] = &[REQUESTS, IMAGES, PORT, FRAMES, FLOODS, WEB, GUEST];
+const ALL: &[Ways] = &[REQUESTS, IMAGES, PORT, FRAMES, FLOODS, WEB, ACCOUNTS, GUEST];
 
 /// Whether something here shows that this attempt works.
 pub(super) fn knows(name: &str) -> bool {

@@ -28,9 +28,18 @@ impl Scene {
         Self::on(PrivateHost::start())
     }
 
+    /// The same, with TLS at its address.
+    pub(super) fn open_with_tls() -> Self {
+        Self::with(PrivateHost::start(), &format!("{HVD}tls = \"self-made\"\n"))
+    }
+
     /// The product on this host.
     pub(super) fn on(host: PrivateHost) -> Self {
-        let product = Daemons::start_inside_with(&host, "", HVD);
+        Self::with(host, HVD)
+    }
+
+    fn with(host: PrivateHost, hvd: &str) -> Self {
+        let product = Daemons::start_inside_with(&host, "", hvd);
         Self { product, host }
     }
 

@@ -29,7 +29,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     act!(
         "force-off-of-others",
         "cut the power of the VM of somebody else",
-        "it is off",
+        "the VM is off",
         "force-off"
     ),
     act!(

@@ -76,7 +76,7 @@ floods! {
             pour(&mut *stream, chunk.as_bytes(), 512 << 20, loot);
             Ok(())
         };
-    "deep-json", "nest JSON so deeply that reading it overflows hvd's stack", "hvd ended",
+    "deep-json", "nest JSON so deeply that reading it overflows hvd's stack", "hvd has ended",
         |door, loot| {
             for (open, close) in [("[", "]"), ("{\"spec\":", "}"), ("{\"a\":[", "]}")] {
                 let depth = 900_000 / (open.len() + close.len());

@@ -5,6 +5,7 @@
 //! sure that each says what it must; another one, that each works where its layer is off.
 
 mod access;
+mod accounts;
 mod changes;
 mod console;
 mod domain;
@@ -20,6 +21,7 @@ mod looks;
 mod operations;
 mod policy;
 mod port;
+mod quota;
 mod spec_fields;
 mod spec_text;
 mod web;
@@ -34,6 +36,7 @@ const FAMILIES: &[&[Attempt]] = &[
     console::ATTEMPTS,
     access::ATTEMPTS,
     changes::ATTEMPTS,
+    quota::ATTEMPTS,
     spec_text::ATTEMPTS,
     spec_fields::ATTEMPTS,
     policy::ATTEMPTS,
@@ -45,6 +48,7 @@ const FAMILIES: &[&[Attempt]] = &[
     frames::ATTEMPTS,
     limits::ATTEMPTS,
     web::ATTEMPTS,
+    accounts::ATTEMPTS,
     guest::ATTEMPTS,
     linux::ATTEMPTS,
 ];

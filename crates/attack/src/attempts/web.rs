@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::{Actor, Arena, Attempt, Door, Layer, Loot, Off, Trouble, http::request};
+use crate::{Actor, Arena, Attempt, Door, Layer, Loot, Off, http::request};
 
 const ANYBODY: &[Actor] = &[Actor::Anonymous];
 
 /// What a browser was made to send for a page of somebody else.
-const FOREIGN: &str = "http://evil.example";
+pub(super) const FOREIGN: &str = "http://evil.example";
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
     Attempt {
@@ -20,8 +20,11 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         layer: Layer::Login,
         run: |arena, _| {
             let mut loot = Loot::default();
+            let Some(door) = address(arena) else {
+                return Ok(unserved());
+            };
             for path in LOOKS {
-                let answer = address(arena)?.get(path)?;
+                let answer = door.get(path)?;
                 if answer.is_success() {
                     loot.take_unasked(format!(
                         "ANSWERED {path}: {}",
@@ -42,8 +45,10 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         layer: Layer::Login,
         run: |arena, _| {
             let mut loot = Loot::default();
+            let Some(door) = address(arena) else {
+                return Ok(unserved());
+            };
             let victim = &arena.victim.name;
-            let door = address(arena)?;
             for action in ["pause", "force-off"] {
                 loot.answer(&door.change(
                     "POST",
@@ -69,6 +74,9 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         layer: Layer::Login,
         run: |arena, _| {
             let mut loot = Loot::default();
+            let Some(door) = address(arena) else {
+                return Ok(unserved());
+            };
             for (name, value) in [
                 ("X-Forwarded-User", "root"),
                 ("X-Remote-User", "root"),
@@ -79,7 +87,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
                 ("Cookie", "__Host-session=root; session=root"),
                 ("X-Forwarded-For", "127.0.0.1"),
             ] {
-                let answer = address(arena)?.ask("GET", "/v1/vms", &[(name, value)], None)?;
+                let answer = door.ask("GET", "/v1/vms", &[(name, value)], None)?;
                 if answer.is_success() {
                     loot.take_unasked(format!(
                         "ANSWERED with {name}: {}",
@@ -117,6 +125,9 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         success: "the API answered under the name of that page",
         run: |arena, _| {
             let mut loot = Loot::default();
+            let Some(door) = address(arena) else {
+                return Ok(unserved());
+            };
             for host in [
                 "evil.example",
                 "localhost.evil.example",
@@ -124,7 +135,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
                 "[::1].evil.example",
                 "",
             ] {
-                let answer = address(arena)?.ask("GET", "/v1/version", &[("Host", host)], None)?;
+                let answer = door.ask("GET", "/v1/version", &[("Host", host)], None)?;
                 if answer.is_success() {
                     loot.take(format!(
                         "ANSWERED {host}: {}",
@@ -144,14 +155,16 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         success: "the API answered, or let that origin read",
         run: |arena, _| {
             let mut loot = Loot::default();
+            let Some(door) = address(arena) else {
+                return Ok(unserved());
+            };
             for origin in [
                 FOREIGN,
                 "null",
                 "http://localhost.evil.example",
                 "https://127.0.0.1@evil.example",
             ] {
-                let answer =
-                    address(arena)?.ask("GET", "/v1/version", &[("Origin", origin)], None)?;
+                let answer = door.ask("GET", "/v1/version", &[("Origin", origin)], None)?;
                 let allows = answer
                     .head
                     .to_ascii_lowercase()
@@ -228,7 +241,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         run: |arena, _| {
             let mut loot = Loot::default();
             let door = match address(arena) {
-                Ok(door)
+                Some(door)
                     if rustix::process::getuid().as_raw()
                         == Actor::Anonymous.user().unwrap_or(0) =>
                 {
@@ -266,7 +279,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
 ];
 
 /// What these attempts share.
-const WEB: Attempt = Attempt {
+pub(super) const WEB: Attempt = Attempt {
     actors: ANYBODY,
     layer: Layer::Web,
     off: &[Off::Past],
@@ -285,18 +298,25 @@ const LOOKS: &[&str] = &[
     "/v1/audit",
 ];
 
-/// hvd's address.
-fn address(arena: &Arena) -> Result<Door, Trouble> {
-    match &arena.address {
-        Some(address) => Ok(Door::Tcp(address.clone())),
-        None => Err(Trouble::new(
-            "hvd serves no address, so nothing can be tried there: [listen] in its configuration",
-        )),
-    }
+/// The way to hvd's address, if it has one.
+pub(super) fn address(arena: &Arena) -> Option<Door> {
+    let address = arena.address.clone()?;
+    Some(if arena.tls {
+        Door::Tls(address)
+    } else {
+        Door::Tcp(address)
+    })
+}
+
+/// What there is to get where hvd has no address: nothing.
+pub(super) fn unserved() -> Loot {
+    let mut loot = Loot::default();
+    loot.told("hvd serves no address");
+    loot
 }
 
 /// What was answered that must not be.
-fn answered(loot: &Loot) -> Option<String> {
+pub(super) fn answered(loot: &Loot) -> Option<String> {
     let mut all = loot.asked.iter().chain(&loot.unasked);
     let found = all.find(|piece| piece.starts_with("ANSWERED"))?;
     Some(format!(

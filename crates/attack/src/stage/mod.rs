@@ -116,10 +116,10 @@ impl Stage {
             tag: format!("hv-tag-{token}"),
             description: format!("hv-description-{token}"),
         };
-        let address = hvd
-            .config
-            .get("listen")
-            .and_then(|listen| listen.get("address"));
+        let listen = |key: &str| hvd.config.get("listen").and_then(|listen| listen.get(key));
+        let address = listen("address");
+        let has_certificate = listen("certificate").is_some();
+        let makes_one = listen("tls").and_then(toml::Value::as_str) == Some("self-made");
         let mut rules = vec![policy];
         rules.extend(hvd.config_file.clone());
         rules.extend(broker.config_file);
@@ -129,6 +129,7 @@ impl Stage {
             program: reachable(&places.program, &places.folder)?,
             socket: places.socket.clone(),
             address: address.and_then(toml::Value::as_str).map(str::to_owned),
+            tls: has_certificate || makes_one,
             port,
             libvirt: libvirt_sockets(&libvirt),
             rules,

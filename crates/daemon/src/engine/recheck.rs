@@ -2,12 +2,13 @@
 //! Whether who asked for an operation still may, once its turn has come.
 //!
 //! It may have waited behind others while grants were taken away, or while the VM got another owner
-//! or other tags. What was shown when it was asked for, a proof or an approval, counts still.
+//! or other tags, or a token may have been revoked or have ended. What was shown when it was asked
+//! for, a proof or an approval, counts still.
 
 use std::sync::Arc;
 
 use hv_model::{
-    access::{Decision, Principal},
+    access::{Decision, Principal, TokenScope},
     inventory::CreateVm,
     operation::{Operation, OperationKind},
     problem::{Problem, ProblemKind},
@@ -23,12 +24,14 @@ impl Context {
         if operation.actor == Principal::System || operation.actor.is_root() {
             return Ok(());
         }
+        let narrowed = self.expect_token_is_good().await?;
         let actor = operation.actor.clone();
         let subject = tokio::task::spawn_blocking(move || people::subject_of(actor)).await;
-        let subject = subject.map_err(|error| {
+        let mut subject = subject.map_err(|error| {
             let detail = format!("Who asked for it can't be found out: {error}.");
             Problem::new(ProblemKind::Internal, detail)
         })?;
+        subject.narrowed = narrowed;
         let decision = self.decide_anew(&Arc::new(subject))?;
         if decision.is_allowed() {
             return Ok(());
@@ -50,6 +53,27 @@ impl Context {
             })
             .await?;
         Err(Problem::new(ProblemKind::Denied, detail).into())
+    }
+
+    /// What the token is narrowed to that it was asked for with, which must be the same and good.
+    async fn expect_token_is_good(&self) -> Result<Option<TokenScope>, Stop> {
+        let operation = self.operation();
+        let Principal::Token { token, name } = operation.actor.clone() else {
+            return Ok(None);
+        };
+        let (now, asked) = (self.clock().now(), operation.created);
+        let label = operation.actor.label().to_owned();
+        let found = self
+            .store()
+            .read(move |tx| tx.token_named(&name, &token))
+            .await?;
+        // One that was made later bears its name only.
+        let good = found.filter(|token| token.expires > now && token.created <= asked);
+        let Some(good) = good else {
+            let detail = format!("{label} asked for it with a token that is no longer good.");
+            return Err(Problem::new(ProblemKind::Denied, detail).into());
+        };
+        Ok(Some(good.scope))
     }
 
     fn decide_anew(&self, subject: &Arc<Subject>) -> Result<Decision, Stop> {

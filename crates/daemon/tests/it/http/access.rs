@@ -21,7 +21,7 @@ async fn office() -> Daemon {
 }
 
 impl Daemon {
-    async fn vm_of(&self, owner: &str, name: &str, tags: &[&str]) {
+    pub(super) async fn vm_of(&self, owner: &str, name: &str, tags: &[&str]) {
         let body = json!({ "spec": { "name": name, "tags": tags } });
         let made = self
             .ask_as(named(owner), "POST", "/v1/vms?wait=60s", Some(body))

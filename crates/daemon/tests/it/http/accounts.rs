@@ -11,6 +11,7 @@ use hv_model::access::Principal;
 use hvd::{
     access::Subject,
     http::{Peer, Transport},
+    sim::Temper,
 };
 use serde_json::{Value, json};
 
@@ -644,6 +645,40 @@ async fn a_token_is_shown_once_and_known_until_it_is_revoked() {
         .await;
     assert_eq!(revoked.status, StatusCode::NO_CONTENT, "{}", revoked.told());
     assert_eq!(daemon.who(&bearer).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn what_waits_is_not_done_once_its_token_is_revoked() {
+    let daemon = Daemon::with_ada().await;
+    daemon.vm_of("ada", "bench", &[]).await;
+    let vm = daemon.app.inventory.snapshot().vm("bench").unwrap().row.id;
+    daemon.host.set_temper(vm, Temper::Deaf).unwrap();
+    daemon.post_as_root("/v1/vms/bench/start?wait=60s").await;
+    let made = daemon
+        .asking(user("ada", 1000), "POST", "/v1/tokens")
+        .json(json!({ "name": "ci", "scope": { "roles": ["operator"] } }))
+        .await
+        .json();
+    // It waits for a guest that does not hear, and what comes behind it waits, too.
+    let first = daemon.post_as_root("/v1/vms/bench/shut-down").await;
+    let queued = daemon
+        .over_tcp("POST", "/v1/vms/bench/pause")
+        .bearer(made["bearer"].as_str().unwrap())
+        .send()
+        .await;
+    assert_eq!(queued.status, StatusCode::ACCEPTED, "{}", queued.told());
+    let revoked = daemon
+        .asking(user("ada", 1000), "DELETE", "/v1/tokens/ci")
+        .send()
+        .await;
+    assert_eq!(revoked.status, StatusCode::NO_CONTENT, "{}", revoked.told());
+    let id = |answer: &Answer| answer.json()["id"].as_str().unwrap().to_owned();
+    let cancel = format!("/v1/operations/{}/cancel?wait=60s", id(&first));
+    daemon.post_as_root(&cancel).await;
+    let path = format!("/v1/operations/{}?wait=60s", id(&queued));
+    let ended = daemon.asking(root(), "GET", &path).send().await;
+    assert_eq!(ended.json()["state"], "failed", "{}", ended.told());
+    assert_eq!(ended.json()["problem"]["kind"], "denied");
 }
 
 #[tokio::test]
