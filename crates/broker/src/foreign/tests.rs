@@ -181,6 +181,12 @@ fn rich() -> VmSpec {
 }
 
 #[test]
+fn what_is_told_of_xml_that_cannot_be_read_is_on_one_line() {
+    let told = obstacles("<domain a\0='1'/>");
+    assert!(!told.contains(char::is_control), "{told:?}");
+}
+
+#[test]
 fn all_that_we_render_is_read_back() {
     let (definition, xml) = rendered(&rich(), &["disks", "disks", "images"]);
     let seen = seen(&xml);
