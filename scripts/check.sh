@@ -36,7 +36,7 @@ step() {
 
 seconds_since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }'; }
 
-check_format() { cargo fmt --all --check; }
+check_format() { cargo fmt --all --check && cargo fmt --manifest-path fuzz/Cargo.toml --check; }
 
 # What has a shell's shebang line, and what is sourced and says so.
 check_shell() {
@@ -46,7 +46,12 @@ check_shell() {
 }
 
 check_licences() {
-    cargo fetch --locked && cargo deny --offline --locked --log-level error check licenses bans sources
+    local manifest
+    for manifest in Cargo.toml fuzz/Cargo.toml; do
+        cargo fetch --locked --manifest-path "$manifest" &&
+            cargo deny --manifest-path "$manifest" --offline --locked --log-level error \
+                check licenses bans sources || return
+    done
 }
 
 # The exposure of each unit, from 0 to 10 in tenths; above 1.2 it fails.
@@ -80,6 +85,9 @@ check_all_run() {
 }
 
 run_tests() { cargo nextest run --workspace --locked --profile ci; }
+
+# Each target for a short time, from its inputs in the repository.
+fuzz_parsers() { scripts/fuzz.sh "$([[ -n ${HV_LONG:-} ]] && echo 900 || echo 10)"; }
 
 # What still runs now was left by a test.
 check_leftovers() {
@@ -127,6 +135,7 @@ step 'no test left out' check_all_run
 if [[ $kind == test ]]; then
     step 'demo guest' scripts/guest.sh
     step tests run_tests
+    step fuzzing fuzz_parsers
     step tour scripts/tour.sh
     step leftovers check_leftovers
 fi

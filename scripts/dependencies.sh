@@ -7,13 +7,15 @@ set -euo pipefail
 cd "$REPOSITORY"
 
 list_dependencies() {
-    # From [workspace.dependencies]: the crates that are not ours.
+    # From [workspace.dependencies] and what fuzz/ adds: the crates that are not ours.
     awk '/^\[/ { inside = $0 == "[workspace.dependencies]" } inside && !/path = "/' Cargo.toml |
+        sed -nE 's/^([a-z0-9_-]+) *=.*/\1/p'
+    awk '/^\[/ { inside = $0 == "[dependencies]" } inside && !/path = "/' fuzz/Cargo.toml |
         sed -nE 's/^([a-z0-9_-]+) *=.*/\1/p'
     printf '%s\n' "${PACKAGES[@]}" "${CARGO_DENY%@*}" "${CARGO_NEXTEST%@*}"
 }
 
-list_explained() { sed -nE 's/^\| ([a-z0-9_-]+) \| .+ \|$/\1/p' docs/dependencies.md | grep -vxE 'crate|package|tool'; }
+list_explained() { sed -nE 's/^\| ([a-z0-9_+-]+) \| .+ \|$/\1/p' docs/dependencies.md | grep -vxE 'crate|package|tool'; }
 
 unexplained=$(comm -23 <(list_dependencies | sort -u) <(list_explained | sort -u))
 unused=$(comm -13 <(list_dependencies | sort -u) <(list_explained | sort -u))

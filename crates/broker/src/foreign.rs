@@ -29,7 +29,7 @@ use crate::{failure::fail, header, pool};
 const MOST: usize = 50;
 
 /// What a spec can't say of the disks: how large each volume is, and what it stands on.
-pub(crate) trait Volumes {
+pub trait Volumes {
     /// The volume at this path with its size, if a VM of ours could have it.
     fn volume(
         &self,
@@ -44,14 +44,19 @@ pub(crate) fn read(libvirt: &Connection, policy: &HostPolicy, vm: VmId, xml: &st
 }
 
 /// The same for a domain's stored XML alone.
-fn understand(policy: &HostPolicy, volumes: &dyn Volumes, vm: VmId, xml: &str) -> ForeignVm {
+pub fn understand(policy: &HostPolicy, volumes: &dyn Volumes, vm: VmId, xml: &str) -> ForeignVm {
     let nothing = |why: String| ForeignVm {
         definition: None,
         obstacles: vec![why],
     };
     let document = match Document::parse(xml) {
         Ok(document) => document,
-        Err(error) => return nothing(format!("its XML can't be read: {error}")),
+        Err(error) => {
+            // The words quote the XML, in which there may be anything.
+            let why: String = error.to_string().chars().take(200).collect();
+            let why = why.replace(char::is_control, "?");
+            return nothing(format!("its XML can't be read: {why}"));
+        }
     };
     let mut reader = Reader::new(document.root_element());
     let Some(name) = reader.text_at("name").and_then(|name| name.parse().ok()) else {

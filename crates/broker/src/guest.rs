@@ -3,7 +3,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use hv_libvirt::{AddressSource, GuestInfoGroups};
+use hv_libvirt::{AddressSource, GuestInfo, GuestInfoGroups, InterfaceAddresses};
 use hv_model::{
     hypervisor::{Guest, Result},
     id::VmId,
@@ -30,17 +30,23 @@ impl Broker {
         let interfaces = domain
             .interface_addresses(AddressSource::Agent)
             .explain(tried)?;
-        let addresses = interfaces.iter().flat_map(|interface| &interface.addresses);
-        Ok(Guest {
-            os: info.os.pretty_name.as_deref().and_then(plain),
-            kernel: info.os.kernel_release.as_deref().and_then(plain),
-            hostname: info.hostname.as_deref().and_then(plain),
-            addresses: addresses
-                .filter(|(address, _)| is_worth_telling(*address))
-                .map(|(address, _)| address.to_string())
-                .take(MOST_ADDRESSES)
-                .collect(),
-        })
+        Ok(believe(&info, &interfaces))
+    }
+}
+
+/// What may be passed on of what a guest says: short, plain texts, and addresses by which others
+/// could reach it.
+pub fn believe(info: &GuestInfo, interfaces: &[InterfaceAddresses]) -> Guest {
+    let addresses = interfaces.iter().flat_map(|interface| &interface.addresses);
+    Guest {
+        os: info.os.pretty_name.as_deref().and_then(plain),
+        kernel: info.os.kernel_release.as_deref().and_then(plain),
+        hostname: info.hostname.as_deref().and_then(plain),
+        addresses: addresses
+            .filter(|(address, _)| is_worth_telling(*address))
+            .map(|(address, _)| address.to_string())
+            .take(MOST_ADDRESSES)
+            .collect(),
     }
 }
 
@@ -48,7 +54,7 @@ impl Broker {
 fn plain(text: &str) -> Option<String> {
     let is_plain = |c: &char| {
         !c.is_control()
-            && !matches!(*c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+            && !matches!(*c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     let text: String = text.chars().filter(is_plain).take(LONGEST_TEXT).collect();
     let text = text.trim();
@@ -56,6 +62,8 @@ fn plain(text: &str) -> Option<String> {
 }
 
 fn is_worth_telling(address: IpAddr) -> bool {
+    // An IPv4 address in IPv6's clothes is the same address.
+    let address = address.to_canonical();
     let is_link_local = match address {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => address.is_unicast_link_local(),
@@ -75,6 +83,7 @@ mod tests {
             plain("web\u{1b}[2J\r\n\u{202e}exe"),
             Some("web[2Jexe".to_owned())
         );
+        assert_eq!(plain("a\u{61c}1"), Some("a1".to_owned()));
         assert_eq!(plain("\u{7}\n"), None);
         assert_eq!(
             plain(" Debian GNU/Linux 12 "),
@@ -89,6 +98,8 @@ mod tests {
             ("::1", false),
             ("fe80::1", false),
             ("169.254.1.1", false),
+            ("::ffff:127.0.0.1", false),
+            ("::ffff:169.254.1.1", false),
             ("192.168.122.7", true),
             ("2001:db8::7", true),
         ] {

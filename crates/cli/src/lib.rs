@@ -18,7 +18,7 @@
 mod arguments;
 mod command;
 mod complete;
-mod console;
+pub mod console;
 mod failure;
 mod follow;
 mod hosts;
@@ -28,7 +28,7 @@ mod proof;
 pub mod reference;
 mod security;
 mod session;
-mod spec;
+pub mod spec;
 
 use std::{ffi::OsString, process::ExitCode};
 

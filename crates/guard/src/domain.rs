@@ -20,7 +20,7 @@ pub(crate) use self::rules::{FIRMWARE_FOLDERS, NVRAM_FOLDER};
 use crate::{
     allowed::{Table, child, devices, has_feature},
     policy::{Feature, HostPolicy},
-    refusal::{Gathered, Refusals, quote},
+    refusal::{Gathered, Refusals, quote, unreadable},
 };
 
 /// How long the XML of a domain may be: libvirt's own is seldom longer than 20 KiB.
@@ -118,8 +118,7 @@ fn parse(xml: &str) -> Result<Document<'_>, Refusals> {
         nodes_limit: MOST_NODES,
         ..ParsingOptions::default()
     };
-    Document::parse_with_options(xml, options)
-        .map_err(|error| Refusals::one("XML", error.to_string()))
+    Document::parse_with_options(xml, options).map_err(|error| unreadable(&error))
 }
 
 /// An amount of memory as libvirt writes it, in bytes.

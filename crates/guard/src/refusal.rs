@@ -77,6 +77,12 @@ pub(crate) fn names<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> Stri
     }
 }
 
+/// Why XML from elsewhere can't be read, short and on one line: such words quote it.
+pub(crate) fn unreadable(error: &roxmltree::Error) -> Refusals {
+    let why: String = error.to_string().chars().take(200).collect();
+    Refusals::one("XML", why.replace(char::is_control, "?"))
+}
+
 /// A value from elsewhere, short and on one line.
 pub(crate) fn quote(value: &str) -> String {
     let short: String = value.trim().chars().take(80).collect();

@@ -15,7 +15,7 @@ use roxmltree::{Document, Node};
 use crate::{
     allowed::{self, Rules, Table, child, devices},
     policy::{Feature, HostPolicy},
-    refusal::{Gathered, Refusals, quote},
+    refusal::{Gathered, Refusals, quote, unreadable},
 };
 
 /// All that our renderer says.
@@ -117,8 +117,7 @@ pub fn judge_xml(
     definition: &Definition,
     emulator: &str,
 ) -> Result<(), Refusals> {
-    let document =
-        Document::parse(xml).map_err(|error| Refusals::one("XML", format!("{error}")))?;
+    let document = Document::parse(xml).map_err(|error| unreadable(&error))?;
     let rules = OwnRules {
         policy,
         definition,

@@ -50,3 +50,4 @@ pub use storage::{
     Pool, PoolInfo, PoolState, Progress, Resize, Volume, VolumeInfo, VolumeKind, VolumeSummary,
 };
 pub use subscription::Subscription;
+pub use typed_parameter::Value;

@@ -9,11 +9,16 @@ use crate::error::{Result, borrowed_text, done, text};
 
 /// A value of a typed parameter.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
+pub enum Value {
+    /// A whole number of 32 or 64 bits.
     Signed(i64),
+    /// A whole number of 32 or 64 bits that is not negative.
     Unsigned(u64),
+    /// Any other number.
     Double(f64),
+    /// Whether something is so.
     Boolean(bool),
+    /// A text.
     Text(String),
 }
 

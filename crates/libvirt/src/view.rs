@@ -149,7 +149,7 @@ impl DomainView {
         };
         let document =
             Document::parse_with_options(xml, options).map_err(|error| ViewError::NotXml {
-                why: error.to_string(),
+                why: error.to_string().replace(char::is_control, "?"),
             })?;
         let root = document.root_element();
         if root.tag_name().name() != "domain" {

@@ -26,6 +26,8 @@ mod server;
 mod wire;
 
 pub use client::{Client, Timeouts};
+#[cfg(fuzzing)]
+pub use server::serve_alone;
 pub use server::{Server, ServerError, SocketOwner, Stop};
 pub use wire::VERSION;
 

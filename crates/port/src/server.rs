@@ -232,6 +232,16 @@ impl Server {
     }
 }
 
+/// Answers on this thread what one client has said already, for the fuzzer.
+#[cfg(fuzzing)]
+pub fn serve_alone(socket: UnixStream, host: &dyn Hypervisor) {
+    let wire = Wire::new(socket);
+    let never = UnixStream::pair().map_err(WireError::from);
+    if let Err(error) = never.and_then(|(stopped, _stop)| serve(&wire, host, &stopped)) {
+        tell(&wire, HypervisorErrorKind::Invalid, error.to_string());
+    }
+}
+
 /// Answers one client's calls until it leaves or the server stops.
 fn serve(
     wire: &Wire,

@@ -35,8 +35,9 @@ where
 
     /// Something that a spec can't say.
     pub(super) fn refuse(&mut self, node: Node<'_, '_>, why: impl AsRef<str>) {
-        self.obstacles
-            .push(format!("{}: {}", path(node), why.as_ref()));
+        // XML may hold DEL and the control characters beyond ASCII, which terminals obey.
+        let why = why.as_ref().replace(char::is_control, "?");
+        self.obstacles.push(format!("{}: {why}", path(node)));
     }
 
     /// The elements of this name in an element.

@@ -181,6 +181,23 @@ fn rich() -> VmSpec {
 }
 
 #[test]
+fn what_is_told_of_xml_that_cannot_be_read_is_on_one_line() {
+    let told = obstacles("<domain a\0='1'/>");
+    assert!(!told.contains(char::is_control), "{told:?}");
+}
+
+#[test]
+fn a_path_with_control_characters_is_told_without_them() {
+    let (_, xml) = rendered(&rich(), &["disks", "disks", "images"]);
+    let told = obstacles(&xml.replace("/pools/disks/", "/elsewhere/\u{9b}2J\u{7f}/"));
+    assert!(told.contains("/elsewhere/?2J?/"), "{told}");
+    assert!(
+        told.lines().all(|line| !line.contains(char::is_control)),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn all_that_we_render_is_read_back() {
     let (definition, xml) = rendered(&rich(), &["disks", "disks", "images"]);
     let seen = seen(&xml);

@@ -31,7 +31,7 @@ const SUB: u8 = 0x1a;
 
 /// Filters a stream of bytes, which may come in pieces of any size.
 #[derive(Debug, Default)]
-pub(crate) struct Filter {
+pub struct Filter {
     state: State,
     /// Where `state` collects: a character's or a sequence's bytes so far.
     part: Vec<u8>,
@@ -65,14 +65,14 @@ enum State {
 
 impl Filter {
     /// Adds to `output` what of `input` may pass.
-    pub(crate) fn push(&mut self, input: &[u8], output: &mut Vec<u8>) {
+    pub fn push(&mut self, input: &[u8], output: &mut Vec<u8>) {
         for byte in input {
             self.take(*byte, output);
         }
     }
 
     /// What brings back the usual screen, with the cursor where it was, if the other one is seen.
-    pub(crate) const fn leave(&self) -> &'static [u8] {
+    pub const fn leave(&self) -> &'static [u8] {
         match self.screen {
             Screen::Usual => b"",
             Screen::Other => b"\x1b[?1049l",

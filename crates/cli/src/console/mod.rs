@@ -14,9 +14,9 @@ mod filter;
 mod keyboard;
 mod terminal;
 
+pub use self::filter::Filter;
 pub(crate) use self::{
     escape::{EscapeKey, Keys},
-    filter::Filter,
     keyboard::keyboard,
     terminal::RawTerminal,
 };

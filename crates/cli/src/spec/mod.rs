@@ -2,7 +2,7 @@
 //! Spec files: read with every fault told in its place, and written so that they read back.
 
 mod fault;
-pub(crate) mod yaml;
+pub mod yaml;
 
 use std::{
     fs::File,

@@ -10,7 +10,7 @@ use serde::{
 use serde_json::Value;
 
 /// A value as YAML, its keys in their own order.
-pub(crate) fn write(value: &impl Serialize) -> Result<String, serde_json::Error> {
+pub fn write(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let node = serde_json::from_str(&serde_json::to_string(value)?)?;
     let mut page = String::new();
     match node {

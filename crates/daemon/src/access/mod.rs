@@ -39,6 +39,7 @@ pub use self::{
     schema::schema_text,
     session::csrf,
     subject::{Assurance, Subject},
+    token::Bearer,
 };
 pub(crate) use self::{
     cut::{Cutter, Tie},

@@ -122,7 +122,7 @@ impl Policies {
         for (name, text) in &sources.files {
             add(name, text)?;
         }
-        validate(&schema, &set)?;
+        validate(schema, &set)?;
         let needs = needs(&set);
         Ok(Self {
             set,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The words in which policies speak: Cedar's schema, made from the model's actions and roles.
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::LazyLock};
 
 use cedar_policy::Schema;
 use hv_model::access::{Action, Role};
@@ -65,11 +65,14 @@ pub fn schema_text() -> String {
     text + "}\n"
 }
 
-/// The schema.
-pub(super) fn schema() -> Result<Schema, String> {
-    let (schema, _) =
-        Schema::from_cedarschema_str(&schema_text()).map_err(|error| error.to_string())?;
-    Ok(schema)
+/// The schema, which is read once: policies are made anew with each grant.
+pub(super) fn schema() -> Result<&'static Schema, String> {
+    static SCHEMA: LazyLock<Result<Schema, String>> =
+        LazyLock::new(|| match Schema::from_cedarschema_str(&schema_text()) {
+            Ok((schema, _)) => Ok(schema),
+            Err(error) => Err(error.to_string()),
+        });
+    SCHEMA.as_ref().map_err(Clone::clone)
 }
 
 /// What an action can be done to.

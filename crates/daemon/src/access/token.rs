@@ -53,14 +53,17 @@ impl Authenticator {
             Ok(token)
         });
         let token = made.await?;
-        let id = token.id.uuid().simple();
-        let bearer = Secret::from(format!("{KIND}{id}_{}", secret.expose()));
+        let bearer = Bearer {
+            id: token.id,
+            secret: secret.expose(),
+        };
+        let bearer = bearer.write();
         Ok(MadeToken { token, bearer })
     }
 
     /// The token that this is, if it is still good.
     pub async fn token(&self, bearer: &str, whence: &Whence) -> StoreResult<Option<ApiToken>> {
-        let Some((id, secret)) = parts(bearer) else {
+        let Some(Bearer { id, secret }) = Bearer::read(bearer) else {
             return Ok(None);
         };
         let inner = &self.0;
@@ -85,14 +88,29 @@ impl Authenticator {
     }
 }
 
-/// The id and the secret of a token, if it has the form of one.
-fn parts(bearer: &str) -> Option<(TokenId, &str)> {
-    let (id, secret) = bearer.strip_prefix(KIND)?.split_once('_')?;
-    let is_written_so = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit();
-    let has_form = id.len() == 32
-        && secret.len() == SECRET
-        && id.bytes().chain(secret.bytes()).all(is_written_so);
-    has_form.then(|| id.parse().ok().map(|id| (id, secret)))?
+/// What a program carries: which token it is, and what shows that it is theirs.
+pub struct Bearer<'a> {
+    /// The token.
+    pub id: TokenId,
+    /// Its secret.
+    pub secret: &'a str,
+}
+
+impl<'a> Bearer<'a> {
+    /// The parts of a text, if it has the form of a token.
+    pub fn read(text: &'a str) -> Option<Self> {
+        let (id, secret) = text.strip_prefix(KIND)?.split_once('_')?;
+        let is_written_so = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        let has_form = id.len() == 32
+            && secret.len() == SECRET
+            && id.bytes().chain(secret.bytes()).all(is_written_so);
+        has_form.then(|| id.parse().ok().map(|id| Self { id, secret }))?
+    }
+
+    /// The text that says both.
+    pub fn write(&self) -> Secret {
+        Secret::from(format!("{KIND}{}_{}", self.id.uuid().simple(), self.secret))
+    }
 }
 
 fn check(new: &NewToken) -> Result<(), Problem> {
@@ -121,9 +139,10 @@ mod tests {
         let secret = "a".repeat(SECRET);
         let id = "0198c1f0111172228333444455556666";
         let bearer = format!("hvt_{id}_{secret}");
-        let (found, rest) = parts(&bearer).unwrap();
-        assert_eq!(found.uuid().simple().to_string(), id);
-        assert_eq!(rest, secret);
+        let found = Bearer::read(&bearer).unwrap();
+        assert_eq!(found.id.uuid().simple().to_string(), id);
+        assert_eq!(found.secret, secret);
+        assert_eq!(found.write().expose(), bearer);
         for bad in [
             String::new(),
             format!("hvs_{id}_{secret}"),
@@ -132,14 +151,14 @@ mod tests {
             format!("hvt_{{{id}}}_{secret}"),
             format!("hvt_{}_{secret}", "0198c1f0-1111-7222-8333-4444"),
         ] {
-            assert!(parts(&bad).is_none(), "{bad}");
+            assert!(Bearer::read(&bad).is_none(), "{bad}");
         }
     }
 
     proptest! {
         #[test]
         fn no_text_makes_reading_a_token_fail(text in "(hvt_)?[a-z0-9_\\PC]{0,100}") {
-            let _ = parts(&text);
+            let _ = Bearer::read(&text);
         }
     }
 }

@@ -189,7 +189,7 @@ async fn by_bearer(
 }
 
 /// What stands behind `Authorization: Bearer`.
-fn bearer(headers: &HeaderMap) -> Answer<Option<&str>> {
+pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let Some(value) = only(headers, &header::AUTHORIZATION)? else {
         return Ok(None);
     };
@@ -200,7 +200,7 @@ fn bearer(headers: &HeaderMap) -> Answer<Option<&str>> {
 }
 
 /// The secret in our cookie.
-fn cookie(headers: &HeaderMap) -> Answer<Option<&str>> {
+pub fn cookie(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let mut found = None;
     for value in headers.get_all(header::COOKIE) {
         // Other cookies are none of our business, whatever is in them.

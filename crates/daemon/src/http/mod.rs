@@ -22,7 +22,7 @@ mod bootstrap;
 mod caller;
 mod connection;
 mod console;
-mod credential;
+pub mod credential;
 mod crowd;
 mod description;
 mod ending;
@@ -68,6 +68,7 @@ pub use self::{
     description::openapi,
     ending::Ending,
     listener::ListenError,
+    refusal::Refusal,
     server::{Server, serve},
 };
 use crate::app::App;

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 
 /// A request that is not carried out, and why.
 #[derive(Debug)]
-pub(super) struct Refusal(Box<Problem>);
+pub struct Refusal(Box<Problem>);
 
 /// What a handler comes to.
 pub(super) type Answer<T = Response> = Result<T, Refusal>;

@@ -30,6 +30,16 @@ fn expect_good(policy: &HostPolicy, xml: &str) -> Judged {
 }
 
 #[test]
+fn what_is_told_of_xml_that_cannot_be_read_is_short_and_on_one_line() {
+    for xml in ["<domain a\0='1'/>", "<domain>\u{1b}[2J</domain>", "<\u{9b}"] {
+        let told = refusals(xml);
+        assert!(!told.contains(char::is_control), "{told:?}");
+    }
+    let long = format!("<a></{}>", "b".repeat(5000));
+    assert!(refusals(&long).len() < 400);
+}
+
+#[test]
 fn every_row_of_the_table_has_its_parent_and_known_features() {
     let table = Table::parse(table::ALLOWED);
     assert!(table.rows().len() > 300);

@@ -217,7 +217,9 @@ unsafe fn parse_address(address: *const c_char) -> Option<IpAddr> {
 }
 
 impl GuestInfo {
-    fn take(&mut self, name: &str, value: Value) {
+    /// Takes up a value by the name that libvirt gives it, such as `os.pretty-name`; what has
+    /// another name or is of another kind is passed over.
+    pub fn take(&mut self, name: &str, value: Value) {
         let fields = [
             (
                 sys::VIR_DOMAIN_GUEST_INFO_HOSTNAME_HOSTNAME,
