@@ -18,6 +18,8 @@ pub use device::{
 pub const XML_MAX: usize = 8 << 20;
 /// The most elements, attributes and texts that are read.
 const NODES_MAX: u32 = 1 << 20;
+/// How many characters are told of why XML can't be read.
+const WHY_MAX: usize = 200;
 /// The name of the channel on which the QEMU guest agent answers.
 const AGENT_CHANNEL: &str = "org.qemu.guest_agent.0";
 
@@ -147,10 +149,12 @@ impl DomainView {
             nodes_limit: NODES_MAX,
             ..Default::default()
         };
-        let document =
-            Document::parse_with_options(xml, options).map_err(|error| ViewError::NotXml {
-                why: error.to_string().replace(char::is_control, "?"),
-            })?;
+        let document = Document::parse_with_options(xml, options).map_err(|error| {
+            // Such words quote the XML.
+            let why: String = error.to_string().chars().take(WHY_MAX).collect();
+            let why = why.replace(char::is_control, "?");
+            ViewError::NotXml { why }
+        })?;
         let root = document.root_element();
         if root.tag_name().name() != "domain" {
             let element = root.tag_name().name().to_owned();

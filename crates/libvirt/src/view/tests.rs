@@ -241,3 +241,18 @@ proptest! {
         drop(DomainView::parse(&xml));
     }
 }
+
+#[test]
+fn why_xml_cannot_be_read_is_told_in_short_and_on_one_line() {
+    let long = format!("<a></{}>", "b".repeat(5000));
+    for xml in [
+        "<domain a\0='1'/>",
+        "<domain>\u{1b}[2J</domain>",
+        "<\u{9b}",
+        &long,
+    ] {
+        let told = DomainView::parse(xml).unwrap_err().to_string();
+        assert!(!told.contains(char::is_control), "{told:?}");
+        assert!(told.len() < 400, "{told:?}");
+    }
+}
