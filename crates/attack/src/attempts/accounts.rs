@@ -9,7 +9,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::web::{FOREIGN, WEB, address, answered, unserved};
+use super::{
+    fact, own_is_paused,
+    web::{FOREIGN, WEB, address, answered, unserved},
+};
 use crate::{
     Actor, Answer, Arena, Attempt, Door, Facts, Layer, Loot, Stage, Trouble, stage::random,
 };
@@ -59,7 +62,7 @@ accounts! {
                 log_in_with(door, &random()?, &[])?;
             }
             let answer = log_in_with(door, fact(facts, "password")?, &[])?;
-            keep(loot, &answer);
+            loot.answer_at_all("/v1/login", &answer);
             Ok(())
         },
         |_, _, loot| answered(loot);
@@ -72,7 +75,7 @@ accounts! {
             Ok(())
         },
         |_, door, facts, loot| {
-            keep(loot, &door.ask("GET", "/v1/vms", &[("Cookie", fact(facts, "cookie")?)], None)?);
+            loot.answer_at_all("/v1/vms", &door.ask("GET", "/v1/vms", &[("Cookie", fact(facts, "cookie")?)], None)?);
             Ok(())
         },
         |_, _, loot| answered(loot);
@@ -85,7 +88,7 @@ accounts! {
             changed(&with_session(door, facts, "DELETE", &path, &Value::Null)?)
         },
         |_, door, facts, loot| {
-            keep(loot, &door.ask("GET", "/v1/vms", &[("Cookie", fact(facts, "cookie")?)], None)?);
+            loot.answer_at_all("/v1/vms", &door.ask("GET", "/v1/vms", &[("Cookie", fact(facts, "cookie")?)], None)?);
             Ok(())
         },
         |_, _, loot| answered(loot);
@@ -130,7 +133,7 @@ accounts! {
             changed(&with_session(door, facts, "DELETE", &path, &Value::Null)?)
         },
         |_, door, facts, loot| {
-            keep(loot, &door.ask("GET", "/v1/vms", &[("Authorization", fact(facts, "bearer")?)], None)?);
+            loot.answer_at_all("/v1/vms", &door.ask("GET", "/v1/vms", &[("Authorization", fact(facts, "bearer")?)], None)?);
             Ok(())
         },
         |_, _, loot| answered(loot);
@@ -245,23 +248,4 @@ fn changed(answer: &Answer) -> Result<(), Trouble> {
         "it could not be laid out: {}",
         answer.refusal()
     )))
-}
-
-fn keep(loot: &mut Loot, answer: &Answer) {
-    if answer.is_success() {
-        let body = String::from_utf8_lossy(&answer.body);
-        loot.take_unasked(format!("ANSWERED {body}"));
-    }
-    loot.note(answer);
-}
-
-fn own_is_paused(stage: &Stage, _: &Facts, _: &Loot) -> Option<String> {
-    let path = format!("/v1/vms/{}", stage.arena.own.id);
-    let seen = stage.root.get(&path).ok()?;
-    (seen["state"] == "paused").then(|| "the VM is paused".to_owned())
-}
-
-fn fact<'a>(facts: &'a Facts, name: &str) -> Result<&'a str, Trouble> {
-    let found = facts.get(name).map(String::as_str);
-    found.ok_or_else(|| Trouble(format!("{name} was not laid out")))
 }

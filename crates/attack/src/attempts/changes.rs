@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::PEOPLE;
+use super::{PEOPLE, own_is_paused};
 use crate::{Actor, Arena, Attempt, Facts, Loot, Stage, Trouble, stage::PREFIX};
 
 /// Those of them whose role lets them do this to VMs of their own.
@@ -100,13 +100,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         success: "the VM is paused",
         actors: &[Actor::Viewer],
         run: |arena, _| act(arena, &arena.own.name, "pause", &Value::Null),
-        evidence: |stage, _, _| {
-            let seen = stage
-                .root
-                .get(&format!("/v1/vms/{}", stage.arena.own.id))
-                .ok()?;
-            (seen["state"] == "paused").then(|| "the VM is paused".to_owned())
-        },
+        evidence: own_is_paused,
         ..Attempt::PLAIN
     },
     Attempt {

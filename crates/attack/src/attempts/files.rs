@@ -8,23 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Actor, Attempt, Layer, Loot, Off, Trouble};
-
-/// Whoever runs a process on the host and is not root.
-const LOCALS: &[Actor] = &[
-    Actor::Operator,
-    Actor::Creator,
-    Actor::Viewer,
-    Actor::Admin,
-    Actor::Anonymous,
-    Actor::Hvd,
-];
-const OTHERS: &[Actor] = &[
-    Actor::Operator,
-    Actor::Creator,
-    Actor::Viewer,
-    Actor::Anonymous,
-];
+use super::{LOCALS, USERS};
+use crate::{Attempt, Layer, Loot, Off, Trouble};
 
 /// How much of a file is read.
 const LONGEST: u64 = 8 << 20;
@@ -85,7 +70,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         name: "read-the-database",
         goal: "read hvd's database, in which the VMs of others are",
         success: "the description of the VM of somebody else was read",
-        actors: OTHERS,
+        actors: USERS,
         run: |arena, _| {
             let mut loot = Loot::default();
             match fs::read_dir(&arena.state) {
@@ -104,7 +89,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         name: "read-disks-of-others",
         goal: "read the disks and images in the pools",
         success: "the secret was read that the guest of somebody else's VM says",
-        actors: OTHERS,
+        actors: USERS,
         run: |arena, _| {
             let mut loot = Loot::default();
             for pool in &arena.pools {
@@ -129,7 +114,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         name: "replace-hvds-socket",
         goal: "put a socket of one's own in place of hvd's, to hear what others ask for",
         success: "another file is in its place",
-        actors: OTHERS,
+        actors: USERS,
         run: |arena, _| {
             let mut loot = Loot::default();
             let mine = arena.socket.with_extension("hv-attack");

@@ -4,18 +4,11 @@
 
 use std::{fs, process::Command};
 
-use super::domain::{disk, domain};
+use super::{
+    LOCALS, USERS,
+    domain::{disk, domain},
+};
 use crate::{Actor, Arena, Attempt, Facts, Layer, Loot, Off, Stage, Trouble, stage::virsh};
-
-/// Whoever runs a process on the host and is not root.
-const LOCALS: &[Actor] = &[
-    Actor::Operator,
-    Actor::Creator,
-    Actor::Viewer,
-    Actor::Admin,
-    Actor::Anonymous,
-    Actor::Hvd,
-];
 
 const NAME: &str = "hv-attack-direct";
 
@@ -101,12 +94,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         name: "libvirt-look",
         goal: "look at the VM of somebody else with virsh",
         success: "its description was read",
-        actors: &[
-            Actor::Operator,
-            Actor::Creator,
-            Actor::Viewer,
-            Actor::Anonymous,
-        ],
+        actors: USERS,
         run: |arena, _| {
             each_socket(arena, |uri, loot| {
                 for words in [&["list", "--all"][..], &["dumpxml", &arena.victim.name]] {
@@ -123,12 +111,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         name: "libvirt-console",
         goal: "read the console of the VM of somebody else with virsh",
         success: "the secret was read that its guest says",
-        actors: &[
-            Actor::Operator,
-            Actor::Creator,
-            Actor::Viewer,
-            Actor::Anonymous,
-        ],
+        actors: USERS,
         run: |arena, _| {
             each_socket(arena, |uri, loot| {
                 let read = Command::new("timeout")

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::PEOPLE;
+use super::{PEOPLE, listed};
 use crate::{Arena, Attempt, Loot, Trouble};
 
 /// How long a stream is listened to.
@@ -159,20 +159,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         success: "an event of its stands in the answer",
         actors: PEOPLE,
         set_up: |stage, _| stage.stir(),
-        run: |arena, _| {
-            let mut loot = Loot::default();
-            let answer = arena
-                .hvd()
-                .get(&format!("/v1/events?vm={}", arena.victim.id))?;
-            // Who is told nothing gets an empty list, or that there is no such VM.
-            if let Some(events) = answer.json()["items"].as_array() {
-                for event in events {
-                    loot.take_unasked(event.to_string());
-                }
-            }
-            loot.answer(&answer);
-            Ok(loot)
-        },
+        run: |arena, _| listed(arena, "/v1/events"),
         ..Attempt::PLAIN
     },
     Attempt {

@@ -28,7 +28,7 @@ mod web;
 
 use serde_json::Value;
 
-use crate::{Answer, Attempt, Loot};
+use crate::{Actor, Answer, Arena, Attempt, Facts, Loot, Stage, Trouble};
 
 const FAMILIES: &[&[Attempt]] = &[
     looks::ATTEMPTS,
@@ -59,11 +59,52 @@ pub fn all() -> impl Iterator<Item = &'static Attempt> {
 }
 
 /// Who has a role that reaches one VM or those of their own.
-const PEOPLE: &[crate::Actor] = &[
-    crate::Actor::Operator,
-    crate::Actor::Creator,
-    crate::Actor::Viewer,
+const PEOPLE: &[Actor] = &[Actor::Operator, Actor::Creator, Actor::Viewer];
+
+/// Whoever runs a process on the host and is neither root nor a daemon, and to whom everything of
+/// others is hidden.
+const USERS: &[Actor] = &[
+    Actor::Operator,
+    Actor::Creator,
+    Actor::Viewer,
+    Actor::Anonymous,
 ];
+
+/// Whoever runs a process on the host and is not root.
+const LOCALS: &[Actor] = &[
+    Actor::Operator,
+    Actor::Creator,
+    Actor::Viewer,
+    Actor::Admin,
+    Actor::Anonymous,
+    Actor::Hvd,
+];
+
+/// What was laid out under this name.
+fn fact<'a>(facts: &'a Facts, name: &str) -> Result<&'a str, Trouble> {
+    let found = facts.get(name).map(String::as_str);
+    found.ok_or_else(|| Trouble(format!("{name} was not laid out")))
+}
+
+/// Evidence that the actors' own VM, which ran, was paused.
+fn own_is_paused(stage: &Stage, _: &Facts, _: &Loot) -> Option<String> {
+    let path = format!("/v1/vms/{}", stage.arena.own.id);
+    let seen = stage.root.get(&path).ok()?;
+    (seen["state"] == "paused").then(|| "the VM is paused".to_owned())
+}
+
+/// What a list of things of the VM of somebody else's holds: who is told nothing gets an empty
+/// list, or that there is no such VM.
+fn listed(arena: &Arena, list: &str) -> Result<Loot, Trouble> {
+    let mut loot = Loot::default();
+    let path = format!("{list}?vm={}", arena.victim.id);
+    let answer = arena.hvd().get(&path)?;
+    for item in answer.json()["items"].as_array().into_iter().flatten() {
+        loot.take_unasked(item.to_string());
+    }
+    loot.answer(&answer);
+    Ok(loot)
+}
 
 impl Loot {
     /// Keeps an answer, and notes how it refuses.
@@ -76,6 +117,15 @@ impl Loot {
     fn answer_unasked(&mut self, answer: &Answer) {
         self.take_unasked(&answer.body);
         self.note(answer);
+    }
+
+    /// The same where any answer at all, by this way, is what must not be got.
+    fn answer_at_all(&mut self, way: &str, answer: &Answer) {
+        if answer.is_success() {
+            let body = String::from_utf8_lossy(&answer.body);
+            self.take_unasked(format!("ANSWERED {way}: {body}"));
+        }
+        self.answer_unasked(answer);
     }
 
     fn note(&mut self, answer: &Answer) {
@@ -96,7 +146,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::Actor;
 
     #[test]
     fn there_are_enough_attempts_each_with_its_own_name_and_all_that_it_must_say() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::PEOPLE;
+use super::{PEOPLE, fact, listed};
 use crate::{Attempt, Facts, Loot, Stage, Trouble, stage::random};
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
@@ -52,17 +52,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         success: "an operation stands in the answer",
         actors: PEOPLE,
         set_up: |stage, _| stage.stir(),
-        run: |arena, _| {
-            let mut loot = Loot::default();
-            let answer = arena
-                .hvd()
-                .get(&format!("/v1/operations?vm={}", arena.victim.id))?;
-            for operation in answer.json()["items"].as_array().into_iter().flatten() {
-                loot.take_unasked(operation.to_string());
-            }
-            loot.answer(&answer);
-            Ok(loot)
-        },
+        run: |arena, _| listed(arena, "/v1/operations"),
         ..Attempt::PLAIN
     },
     Attempt {
@@ -148,9 +138,4 @@ fn note_operation(stage: &Stage, facts: &mut Facts) -> Result<(), Trouble> {
     let id = id.ok_or_else(|| Trouble::new("nothing was done to the VM of somebody else"))?;
     facts.insert("operation".to_owned(), id.to_owned());
     Ok(())
-}
-
-fn fact<'a>(facts: &'a Facts, name: &str) -> Result<&'a str, Trouble> {
-    let found = facts.get(name).map(String::as_str);
-    found.ok_or_else(|| Trouble(format!("{name} was not laid out")))
 }

@@ -156,17 +156,11 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         off: &[Off::Policy],
         set_up: |stage, _| make_pool(stage),
         run: |arena, _| {
-            let mut loot = Loot::default();
             let spec = json!({"name": format!("{PREFIX}-new"), "memory": "64MiB", "disks": [{"size": "1MiB"}]});
             let placed = json!({"name": "vda", "volume": {"pool": POOL, "name": "precious"}, "format": "raw"});
             let definition =
                 json!({"id": some_id()?, "generation": 1, "spec": spec, "disks": [placed]});
-            call(
-                arena,
-                &json!({"define": {"definition": definition}}),
-                &mut loot,
-            )?;
-            Ok(loot)
+            asked(arena, &json!({"define": {"definition": definition}}))
         },
         evidence: |stage, _, _| {
             let xml = stage
@@ -189,14 +183,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         off: &[Off::Policy],
         set_up: |stage, _| make_pool(stage),
         run: |arena, _| {
-            let mut loot = Loot::default();
             let volume = json!({"pool": POOL, "name": "precious"});
-            call(
-                arena,
-                &json!({"delete_volume": {"volume": volume}}),
-                &mut loot,
-            )?;
-            Ok(loot)
+            asked(arena, &json!({"delete_volume": {"volume": volume}}))
         },
         evidence: |stage, _, _| {
             (!pool_folder(stage).join("precious").exists())
@@ -211,11 +199,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         success: "a volume of root's was named",
         off: &[Off::Policy],
         set_up: |stage, _| make_pool(stage),
-        run: |arena, _| {
-            let mut loot = Loot::default();
-            call(arena, &json!({"volumes": {"pool": POOL}}), &mut loot)?;
-            Ok(loot)
-        },
+        run: |arena, _| asked(arena, &json!({"volumes": {"pool": POOL}})),
         evidence: |_, _, loot| {
             loot.holds("precious")
                 .then(|| "it was told of a volume of root's".to_owned())
@@ -229,17 +213,11 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         success: "the disk is there",
         off: &[Off::Policy],
         run: |arena, _| {
-            let mut loot = Loot::default();
             let volume = json!({
                 "volume": {"pool": disks_pool(arena)?, "name": format!("{PREFIX}-huge")},
                 "capacity": "4TiB", "format": "qcow2", "content": "blank",
             });
-            call(
-                arena,
-                &json!({"create_volume": {"volume": volume}}),
-                &mut loot,
-            )?;
-            Ok(loot)
+            asked(arena, &json!({"create_volume": {"volume": volume}}))
         },
         evidence: |stage, _, _| huge(stage).map(|path| format!("{} is there", path.display())),
         clear: |stage, _| match huge(stage) {
@@ -253,14 +231,8 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         goal: "put a definition of one's own over a VM that root made with another tool",
         success: "the VM has another definition",
         run: |arena, facts| {
-            let mut loot = Loot::default();
             let definition = over(facts);
-            call(
-                arena,
-                &json!({"define": {"definition": definition}}),
-                &mut loot,
-            )?;
-            Ok(loot)
+            asked(arena, &json!({"define": {"definition": definition}}))
         },
         ..FOREIGN
     },
@@ -269,15 +241,9 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         goal: "adopt a VM that root made with another tool as a machine that it is not",
         success: "the VM has another definition",
         run: |arena, facts| {
-            let mut loot = Loot::default();
             let mut definition = over(facts);
             definition["spec"]["memory"] = json!("128MiB");
-            call(
-                arena,
-                &json!({"adopt": {"definition": definition}}),
-                &mut loot,
-            )?;
-            Ok(loot)
+            asked(arena, &json!({"adopt": {"definition": definition}}))
         },
         ..FOREIGN
     },
@@ -306,14 +272,11 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         goal: "rename a VM that root made with another tool",
         success: "the VM has another name",
         run: |arena, facts| {
-            let mut loot = Loot::default();
             let name = format!("{PREFIX}-renamed");
-            call(
+            asked(
                 arena,
                 &json!({"rename": {"vm": facts.get("id"), "name": name}}),
-                &mut loot,
-            )?;
-            Ok(loot)
+            )
         },
         ..FOREIGN
     },
@@ -363,6 +326,13 @@ const FOREIGN: Attempt = Attempt {
 fn over(facts: &Facts) -> Value {
     let spec = json!({"name": PLAIN, "memory": "96MiB"});
     json!({"id": facts.get("id"), "generation": 1, "spec": spec, "disks": []})
+}
+
+/// What is got by one call of the port.
+fn asked(arena: &Arena, method: &Value) -> Result<Loot, Trouble> {
+    let mut loot = Loot::default();
+    call(arena, method, &mut loot)?;
+    Ok(loot)
 }
 
 fn call(arena: &Arena, method: &Value, loot: &mut Loot) -> Result<(), Trouble> {

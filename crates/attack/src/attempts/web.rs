@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::own_is_paused;
 use crate::{Actor, Arena, Attempt, Door, Layer, Loot, Off, http::request};
 
 const ANYBODY: &[Actor] = &[Actor::Anonymous];
@@ -25,13 +26,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
             };
             for path in LOOKS {
                 let answer = door.get(path)?;
-                if answer.is_success() {
-                    loot.take_unasked(format!(
-                        "ANSWERED {path}: {}",
-                        String::from_utf8_lossy(&answer.body)
-                    ));
-                }
-                loot.answer_unasked(&answer);
+                loot.answer_at_all(path, &answer);
             }
             Ok(loot)
         },
@@ -88,13 +83,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
                 ("X-Forwarded-For", "127.0.0.1"),
             ] {
                 let answer = door.ask("GET", "/v1/vms", &[(name, value)], None)?;
-                if answer.is_success() {
-                    loot.take_unasked(format!(
-                        "ANSWERED with {name}: {}",
-                        String::from_utf8_lossy(&answer.body)
-                    ));
-                }
-                loot.note(&answer);
+                loot.answer_at_all(name, &answer);
             }
             Ok(loot)
         },
@@ -136,13 +125,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
                 "",
             ] {
                 let answer = door.ask("GET", "/v1/version", &[("Host", host)], None)?;
-                if answer.is_success() {
-                    loot.take(format!(
-                        "ANSWERED {host}: {}",
-                        String::from_utf8_lossy(&answer.body)
-                    ));
-                }
-                loot.note(&answer);
+                loot.answer_at_all(host, &answer);
             }
             Ok(loot)
         },
@@ -223,13 +206,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
             }
             Ok(loot)
         },
-        evidence: |stage, _, _| {
-            let seen = stage
-                .root
-                .get(&format!("/v1/vms/{}", stage.arena.own.id))
-                .ok()?;
-            (seen["state"] == "paused").then(|| "the VM is paused".to_owned())
-        },
+        evidence: own_is_paused,
         ..WEB
     },
     Attempt {
