@@ -188,13 +188,14 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
                     let path = path.replace("{vm}", name);
                     let answer = arena.hvd().send_json(method, &path, &json!({}))?;
                     let body = String::from_utf8_lossy(&answer.body).replace(name, "NAME");
-                    Ok::<_, Trouble>((answer.status, body))
+                    let refusal = answer.refusal().replace(name, "NAME");
+                    Ok::<_, Trouble>((answer.status, body, refusal))
                 };
                 let (is, is_not) = (answer(&arena.victim.name)?, answer(&none)?);
                 if is != is_not {
                     loot.take(format!("DIFFERENT {method} {path}: {is:?} and {is_not:?}"));
                 }
-                loot.told(is_not.1);
+                loot.told(is_not.2);
             }
             Ok(loot)
         },

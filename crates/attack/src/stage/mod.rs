@@ -95,8 +95,7 @@ impl Stage {
                  run it as root",
             ));
         }
-        let lock = claim(&places.folder)?;
-        Self::make_users(&places.folder)?;
+        // Nothing is made before it is known that there is something to attack.
         let hvd = Daemon::behind(&places.socket)?;
         let port = hvd.path("broker_socket", "/run/hv-broker/broker.sock");
         let broker = Daemon::behind(&port)?;
@@ -105,6 +104,7 @@ impl Stage {
         let policy = broker.path("policy", "/etc/hyper-nixos/host-policy.toml");
         let host = read_policy(&policy)?;
         let people = fs::metadata(&places.socket).map_err(Trouble::at(&places.socket))?;
+        let lock = claim(&places.folder)?;
         let root = Root {
             hvd: Door::Unix(places.socket.clone()),
             libvirt: libvirt.clone(),
@@ -152,13 +152,24 @@ impl Stage {
             vms: Vec::new(),
             _lock: lock,
         };
-        stage.sweep()?;
-        stage.give_grants()?;
-        stage.make_canary()?;
-        stage.make_images(&token)?;
-        stage.vms = stage.specs(&token, places.linux_image.as_deref());
-        stage.mend()?;
-        Ok(stage)
+        match stage.furnish(&token, places.linux_image.as_deref()) {
+            Ok(()) => Ok(stage),
+            Err(trouble) => {
+                // As much as can be; the next run clears the rest.
+                stage.clear().ok();
+                Err(trouble)
+            }
+        }
+    }
+
+    fn furnish(&mut self, token: &str, linux: Option<&str>) -> Result<(), Trouble> {
+        self.make_users()?;
+        self.sweep()?;
+        self.give_grants()?;
+        self.make_canary()?;
+        self.make_images(token)?;
+        self.vms = self.specs(token, linux);
+        self.mend()
     }
 
     /// What each VM of the suite is made as.

@@ -16,8 +16,8 @@ const MADE: &str = "users";
 
 impl Stage {
     /// Makes those of the actors' users that are not there.
-    pub(super) fn make_users(folder: &Path) -> Result<(), Trouble> {
-        let file = folder.join(MADE);
+    pub(super) fn make_users(&self) -> Result<(), Trouble> {
+        let file = self.folder.join(MADE);
         for (name, number) in Actor::users() {
             match uzers::get_user_by_uid(number) {
                 Some(user) if user.name() == name.as_str() => continue,
