@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 use crate::{
     bare::{BYTES, BareServer, UNCHANGED},
     failure::{During, Result},
-    http::{self, Connection, Served},
+    http::{self, Connection, Served, Who},
     report::{Figure, Row, Target, Unit},
     scene::Scene,
 };
@@ -20,10 +20,15 @@ const ROUND: Duration = Duration::from_secs(2);
 const WARM_UP: Duration = Duration::from_millis(300);
 
 /// A server and what it is asked.
-struct Side<'a> {
-    socket: &'a Path,
-    request: Vec<u8>,
-    status: u16,
+pub(crate) struct Side<'a> {
+    /// Where it listens.
+    pub(crate) socket: &'a Path,
+    /// What it is asked.
+    pub(crate) request: Vec<u8>,
+    /// What it should answer.
+    pub(crate) status: u16,
+    /// Who asks; we, if nobody else.
+    pub(crate) who: Option<Who>,
 }
 
 /// The list: latency, throughput, and answers that nothing has changed.
@@ -39,11 +44,13 @@ pub(crate) fn measure(scene: &Scene) -> Result<Vec<Row>> {
         socket: &socket,
         request: request.to_owned(),
         status,
+        who: None,
     };
     let reference = |path, status| Side {
         socket: bare.socket(),
         request: http::get(path, &[]),
         status,
+        who: None,
     };
     let list = [ours(&list, 200), reference(BYTES, 200)];
     let unchanged = [ours(&conditional, 304), reference(UNCHANGED, 304)];
@@ -73,11 +80,12 @@ pub(crate) fn measure(scene: &Scene) -> Result<Vec<Row>> {
     Ok(vec![alone, crowd, throughput, unchanged])
 }
 
-fn in_turns(sides: &[Side<'_>; 2], connections: usize) -> Result<[Served; 2]> {
+/// Loads both sides in turns.
+pub(crate) fn in_turns(sides: &[Side<'_>; 2], connections: usize) -> Result<[Served; 2]> {
     let mut served = [Served::default(), Served::default()];
     for _ in 0..ROUNDS {
         for (side, served) in sides.iter().zip(&mut served) {
-            let ask = |time| http::load(side.socket, &side.request, side.status, connections, time);
+            let ask = |time| http::load(side, connections, time);
             ask(WARM_UP)?;
             served.extend(ask(ROUND)?);
         }
@@ -85,7 +93,8 @@ fn in_turns(sides: &[Side<'_>; 2], connections: usize) -> Result<[Served; 2]> {
     Ok(served)
 }
 
-fn rate(served: &Served) -> Figure {
+/// How many answers came each second.
+pub(crate) fn rate(served: &Served) -> Figure {
     Figure {
         count: served.latencies.count(),
         ..Figure::once(served.per_second(), Unit::PerSecond)

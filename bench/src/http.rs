@@ -3,14 +3,20 @@
 //! can be, since it shares the CPUs with the server.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     os::unix::net::UnixStream,
     path::Path,
     thread,
     time::{Duration, Instant},
 };
 
+use rustix::{
+    process::{Gid, Uid},
+    thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
+};
+
 use crate::{
+    api::Side,
     failure::{During, Failure, Result},
     sample::Sample,
 };
@@ -26,6 +32,25 @@ pub(crate) fn get(path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
         .map(|(name, value)| [name, ": ", value, "\r\n"].concat())
         .collect();
     format!("GET {path} HTTP/1.1\r\n{lines}\r\n").into_bytes()
+}
+
+/// Somebody else than whoever measures.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Who {
+    /// Their number.
+    pub(crate) user: u32,
+    /// The one group that they are in.
+    pub(crate) group: u32,
+}
+
+impl Who {
+    /// Makes this thread theirs, for as long as it lives.
+    fn become_them(self) -> io::Result<()> {
+        let (user, group) = (Uid::from_raw(self.user), Gid::from_raw(self.group));
+        set_thread_groups(&[])?;
+        set_thread_res_gid(group, group, group)?;
+        Ok(set_thread_res_uid(user, user, user)?)
+    }
 }
 
 /// A kept-alive connection.
@@ -86,6 +111,16 @@ impl Connection {
             stream,
             buffer: vec![0; PIECE],
         })
+    }
+
+    /// Connects as somebody else: the kernel tells the server who it was that connected.
+    pub(crate) fn open_as(socket: &Path, who: Who) -> Result<Self> {
+        let connect = || {
+            who.become_them().during("become somebody else")?;
+            Self::open(socket)
+        };
+        let opened = thread::scope(|scope| scope.spawn(connect).join());
+        opened.map_err(|_| Failure::new("connect as somebody else", "a thread panicked"))?
     }
 
     /// Sends a request and reads its answer to the end, without keeping the body.
@@ -157,20 +192,23 @@ impl Served {
 }
 
 /// Asks for the same over and over on so many connections, each as soon as it has its answer.
-pub(crate) fn load(
-    socket: &Path,
-    request: &[u8],
-    status: u16,
-    connections: usize,
-    time: Duration,
-) -> Result<Served> {
+pub(crate) fn load(side: &Side<'_>, connections: usize, time: Duration) -> Result<Served> {
+    let Side {
+        socket,
+        request,
+        status,
+        who,
+    } = side;
     let begun = Instant::now();
     let ask = || -> Result<Sample> {
-        let mut connection = Connection::open(socket)?;
+        let mut connection = match who {
+            Some(who) => Connection::open_as(socket, *who)?,
+            None => Connection::open(socket)?,
+        };
         let mut latencies = Sample::default();
         while begun.elapsed() < time {
             let answer = latencies.time(|| connection.ask(request))?;
-            if answer.status != status {
+            if answer.status != *status {
                 let why = format!("the status is {}, not {status}", answer.status);
                 return Err(Failure::new(socket.to_string_lossy(), why));
             }

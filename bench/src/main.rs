@@ -4,6 +4,7 @@
 //! What counts are the ratios: both sides meet the same machine, the same VMs and the same moment.
 //! Nothing here fails because something is slow; a missed target is shown as such.
 
+mod access;
 mod api;
 mod bare;
 mod command;
@@ -63,6 +64,8 @@ enum Measurement {
     Show,
     /// The list over the API, beside a bare axum handler.
     Api,
+    /// The same by a person with many grants, beside root.
+    Access,
     /// From a change in libvirt to the event at a client.
     Event,
     /// Create from an image and start, beside the plain commands.
@@ -154,6 +157,9 @@ fn run(options: &Options) -> Result<Vec<String>> {
     }
     if wanted(Measurement::Api) {
         log.note("api", || api::measure(&scene));
+    }
+    if wanted(Measurement::Access) {
+        log.note("access", || access::measure(&scene, repeat));
     }
     if wanted(Measurement::Event) {
         log.note("event", || event::measure(&scene, repeat));

@@ -7,16 +7,12 @@
 //! ```
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
-use cedar_policy::{
-    Authorizer, Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, Request,
-    RestrictedExpression,
-};
 use hv_model::{
-    access::{Action, Decision, Grantee, Need, Principal, Role},
+    access::{Action, Decision, Need, Principal},
     id::VmId,
 };
 use jiff::Timestamp;
@@ -24,8 +20,8 @@ use tokio::sync::watch;
 
 use super::{
     Assurance, Resource, Subject, VmTraits,
+    judge::{Judge, Verdict},
     policies::{Policies, PolicyFault, Sources},
-    schema::GRAVE,
 };
 use crate::clock::Clock;
 
@@ -49,7 +45,7 @@ struct Inner {
     memory: Mutex<Memory>,
     /// Tells that other policies are in force.
     changed: watch::Sender<u64>,
-    words: Words,
+    judge: Judge,
 }
 
 /// Decisions about VMs that were made under the policies in force.
@@ -76,7 +72,7 @@ impl Access {
             turn: tokio::sync::Mutex::default(),
             memory: Mutex::default(),
             changed: watch::Sender::new(0),
-            words: Words::new()?,
+            judge: Judge::new()?,
         })))
     }
 
@@ -88,12 +84,20 @@ impl Access {
     }
 
     fn put(&self, policies: Policies) {
+        self.put_in_place_of(None, policies);
+    }
+
+    /// Puts policies in force, in place of these alone if they are named: what somebody else put in
+    /// force meanwhile stays.
+    pub(super) fn put_in_place_of(&self, old: Option<&Arc<Policies>>, policies: Policies) {
         let mut memory = self.memory();
-        *self
-            .0
-            .policies
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::new(policies);
+        let in_force = self.0.policies.write();
+        let mut in_force = in_force.unwrap_or_else(PoisonError::into_inner);
+        if old.is_some_and(|old| !Arc::ptr_eq(old, &in_force)) {
+            return;
+        }
+        *in_force = Arc::new(policies);
+        drop(in_force);
         *memory = Memory::default();
         drop(memory);
         self.0.changed.send_modify(|version| *version += 1);
@@ -126,6 +130,10 @@ impl Access {
         self.0.turn.lock().await
     }
 
+    pub(super) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.0.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -138,17 +146,18 @@ impl Access {
     /// The policies in force now: a grant that has ended is in none.
     fn current(&self) -> Arc<Policies> {
         let policies = self.policies();
-        let ended = |until: Timestamp| until <= self.0.clock.now();
-        if !policies.until.is_some_and(ended) {
+        let now = self.now();
+        if policies.until.is_none_or(|until| now < until) {
             return policies;
         }
-        match self.replace(policies.sources.clone()) {
-            Ok(()) => self.policies(),
-            Err(error) => {
-                tracing::error!(%error, "policies that were in force can't be made anew");
-                policies
-            }
-        }
+        self.put_in_place_of(Some(&policies), policies.at(now));
+        self.policies()
+    }
+
+    /// The number of the policies in force now. What was decided under another may no longer hold.
+    pub fn version(&self) -> u64 {
+        let _ends_what_has_ended = self.current();
+        *self.0.changed.borrow()
     }
 
     /// Whether somebody may do this to that.
@@ -217,11 +226,8 @@ impl Access {
                 return deny(format!("token:{token}"));
             }
         }
-        let asked = self
-            .0
-            .words
-            .ask(policies, subject, assurance, action, resource);
-        let verdict = match asked {
+        let judge = &self.0.judge;
+        let verdict = match judge.ask(policies, subject, assurance, action, resource) {
             Ok(verdict) => verdict,
             Err(error) => {
                 tracing::error!(%error, action = action.as_str(), %resource, "no policy can judge this");
@@ -259,7 +265,7 @@ impl Access {
         };
         let with_all = self
             .0
-            .words
+            .judge
             .ask(policies, subject, Assurance::Approved, action, resource);
         match with_all {
             Ok(Verdict::Permitted(_)) => Decision::Ask {
@@ -274,11 +280,6 @@ impl Access {
             Ok(Verdict::Nothing) | Err(_) => deny("default"),
         }
     }
-
-    /// Whether somebody has a role anywhere.
-    pub fn is_granted(&self, subject: &Subject) -> bool {
-        self.current().has_grant(subject)
-    }
 }
 
 impl Memory {
@@ -292,23 +293,6 @@ impl Memory {
         let number = u32::try_from(self.subjects.len()).unwrap_or(u32::MAX);
         self.subjects.insert(Arc::clone(subject), number);
         number
-    }
-}
-
-impl Policies {
-    pub(super) fn has_grant(&self, subject: &Subject) -> bool {
-        self.sources
-            .grants
-            .iter()
-            .any(|given| is_for(&given.grant.to, subject))
-    }
-}
-
-/// Whether a grant to this is one to them.
-pub(super) fn is_for(to: &Grantee, subject: &Subject) -> bool {
-    match to {
-        Grantee::User(name) => subject.principal.person() == Some(name),
-        Grantee::Group(name) => subject.groups.contains(name),
     }
 }
 
@@ -332,204 +316,4 @@ fn without_policies(principal: &Principal) -> Option<Decision> {
         Principal::Anonymous => Some(deny("anonymous")),
         _ => None,
     }
-}
-
-/// What Cedar says.
-#[derive(Debug)]
-enum Verdict {
-    Permitted(String),
-    Forbidden(Vec<String>),
-    Nothing,
-}
-
-/// Cedar's names of our things, and the asking.
-#[derive(Debug)]
-struct Words {
-    user: EntityTypeName,
-    group: EntityTypeName,
-    action: EntityTypeName,
-    vm: EntityTypeName,
-    image: EntityTypeName,
-    network: EntityTypeName,
-    pool: EntityTypeName,
-    operation: EntityTypeName,
-    account: EntityTypeName,
-    host: EntityTypeName,
-    events: EntityTypeName,
-    audit: EntityTypeName,
-    access: EntityTypeName,
-    approvals: EntityTypeName,
-    authorizer: Authorizer,
-}
-
-impl Words {
-    fn new() -> Result<Self, PolicyFault> {
-        let name = |name: &str| {
-            format!("Hv::{name}")
-                .parse()
-                .map_err(|error: cedar_policy::ParseErrors| PolicyFault::Wrong {
-                    name: "schema".to_owned(),
-                    why: error.to_string(),
-                })
-        };
-        Ok(Self {
-            user: name("User")?,
-            group: name("Group")?,
-            action: name("Action")?,
-            vm: name("Vm")?,
-            image: name("Image")?,
-            network: name("Network")?,
-            pool: name("Pool")?,
-            operation: name("Operation")?,
-            account: name("Account")?,
-            host: name("Host")?,
-            events: name("Events")?,
-            audit: name("Audit")?,
-            access: name("Access")?,
-            approvals: name("Approvals")?,
-            authorizer: Authorizer::new(),
-        })
-    }
-
-    fn ask(
-        &self,
-        policies: &Policies,
-        subject: &Subject,
-        assurance: Assurance,
-        action: Action,
-        resource: &Resource<'_>,
-    ) -> Result<Verdict, String> {
-        let (person, principal) = self.principal(policies, subject)?;
-        let (what, action) = self.action(action);
-        let (thing, resource) = self.resource(resource)?;
-        let fact = |is: bool| RestrictedExpression::new_bool(is);
-        let context = Context::from_pairs([
-            ("proof".to_owned(), fact(assurance == Assurance::Proof)),
-            (
-                "approved".to_owned(),
-                fact(assurance == Assurance::Approved),
-            ),
-        ])
-        .map_err(|error| error.to_string())?;
-        let entities = Entities::from_entities([principal, action, resource], None)
-            .map_err(|error| error.to_string())?;
-        let request =
-            Request::new(person, what, thing, context, None).map_err(|error| error.to_string())?;
-        Ok(self.verdict(&request, &policies.set, &entities))
-    }
-
-    fn verdict(&self, request: &Request, set: &PolicySet, entities: &Entities) -> Verdict {
-        let response = self.authorizer.is_authorized(request, set, entities);
-        for error in response.diagnostics().errors() {
-            tracing::warn!(%error, "a policy can't be applied");
-        }
-        // A policy that fails to be applied permits nothing; nor may it fail to forbid.
-        if let Some(failed) = response.diagnostics().errors().next() {
-            let cedar_policy::AuthorizationError::PolicyEvaluationError(failed) = failed;
-            return Verdict::Forbidden(vec![failed.policy_id().to_string()]);
-        }
-        let mut reasons: Vec<_> = response
-            .diagnostics()
-            .reason()
-            .map(ToString::to_string)
-            .collect();
-        reasons.sort_unstable();
-        match response.decision() {
-            cedar_policy::Decision::Allow => {
-                Verdict::Permitted(reasons.into_iter().next().unwrap_or_default())
-            }
-            cedar_policy::Decision::Deny if reasons.is_empty() => Verdict::Nothing,
-            cedar_policy::Decision::Deny => Verdict::Forbidden(reasons),
-        }
-    }
-
-    fn principal(
-        &self,
-        policies: &Policies,
-        subject: &Subject,
-    ) -> Result<(EntityUid, Entity), String> {
-        let person = subject.principal.person().map_or("", |name| name.as_str());
-        let uid = named(&self.user, person);
-        let groups = subject
-            .groups
-            .iter()
-            .map(|group| named(&self.group, group.as_str()));
-        let granted = RestrictedExpression::new_bool(policies.has_grant(subject));
-        let traits = HashMap::from([("granted".to_owned(), granted)]);
-        let entity = Entity::new(uid.clone(), traits, groups.collect());
-        Ok((uid, entity.map_err(|error| error.to_string())?))
-    }
-
-    fn action(&self, action: Action) -> (EntityUid, Entity) {
-        let uid = named(&self.action, action.as_str());
-        let roles = Role::ALL.iter().filter(|role| role.allows(action));
-        let mut groups: HashSet<_> = roles
-            .map(|role| named(&self.action, role.as_str()))
-            .collect();
-        if action.is_grave() {
-            groups.insert(named(&self.action, GRAVE));
-        }
-        (uid.clone(), Entity::new_no_attrs(uid, groups))
-    }
-
-    fn resource(&self, resource: &Resource<'_>) -> Result<(EntityUid, Entity), String> {
-        let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
-        let by_name = |kind: &EntityTypeName, name: &str| {
-            (
-                named(kind, name),
-                HashMap::from([("name".to_owned(), text(name))]),
-            )
-        };
-        let only = |kind: &EntityTypeName| (named(kind, "this"), HashMap::new());
-        let (uid, traits) = match resource {
-            Resource::Vm { traits, .. } => (named(&self.vm, &traits.name), self.vm_traits(traits)),
-            Resource::Image(name) => by_name(&self.image, name.as_str()),
-            Resource::Network(name) => by_name(&self.network, name.as_str()),
-            Resource::Pool(name) => by_name(&self.pool, name.as_str()),
-            Resource::Account(name) => by_name(&self.account, name.as_str()),
-            Resource::Operation { id, actor } => {
-                let actor = actor.person().map(|name| {
-                    let person = named(&self.user, name.as_str());
-                    (
-                        "actor".to_owned(),
-                        RestrictedExpression::new_entity_uid(person),
-                    )
-                });
-                (
-                    named(&self.operation, &id.to_string()),
-                    actor.into_iter().collect(),
-                )
-            }
-            Resource::Host => only(&self.host),
-            Resource::Events => only(&self.events),
-            Resource::Audit => only(&self.audit),
-            Resource::Access => only(&self.access),
-            Resource::Approvals => only(&self.approvals),
-        };
-        let entity = Entity::new(uid.clone(), traits, HashSet::new());
-        Ok((uid, entity.map_err(|error| error.to_string())?))
-    }
-
-    fn vm_traits(&self, traits: &VmTraits) -> HashMap<String, RestrictedExpression> {
-        let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
-        let tags = traits.tags.iter().map(|tag| text(tag.as_str()));
-        let pools = traits.pools.iter().map(|pool| text(pool.as_str()));
-        let mut told = HashMap::from([
-            ("name".to_owned(), text(&traits.name)),
-            ("tags".to_owned(), RestrictedExpression::new_set(tags)),
-            ("pools".to_owned(), RestrictedExpression::new_set(pools)),
-        ]);
-        if let Some(owner) = &traits.owner {
-            let owner = named(&self.user, owner.as_str());
-            told.insert(
-                "owner".to_owned(),
-                RestrictedExpression::new_entity_uid(owner),
-            );
-        }
-        told
-    }
-}
-
-fn named(kind: &EntityTypeName, name: &str) -> EntityUid {
-    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(name))
 }

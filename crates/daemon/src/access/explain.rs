@@ -7,9 +7,12 @@ use hv_model::{
     access::{AccessAnswer, Action, Decision, Grant, GrantReach, Need, Principal, Scope},
     name::{PoolName, VmName},
 };
+use jiff::Timestamp;
 
 use super::{
-    Access, Assurance, Resource, Subject, VmTraits, authorize::is_for, policies::roles_for,
+    Access, Assurance, Resource, Subject, VmTraits,
+    granted::{holds_on_vm, is_for},
+    policies::roles_for,
 };
 
 impl Access {
@@ -21,14 +24,14 @@ impl Access {
         resource: &Resource<'_>,
     ) -> AccessAnswer {
         let decision = self.decide(subject, Assurance::None, action, resource);
-        let policies = self.policies();
+        let (policies, now) = (self.policies(), self.now());
         let theirs = policies
             .sources
             .grants
             .iter()
             .filter(|given| is_for(&given.grant.to, subject));
         let grants: Vec<_> = theirs
-            .map(|given| reach(&given.grant, subject, action, resource))
+            .map(|given| reach(&given.grant, subject, action, resource, now))
             .collect();
         let why = reason(subject, &decision, action, resource);
         let remedies = match &decision {
@@ -76,14 +79,24 @@ fn reason(
 }
 
 /// Whether a grant that somebody has allows this.
-fn reach(grant: &Grant, subject: &Subject, action: Action, resource: &Resource<'_>) -> GrantReach {
+fn reach(
+    grant: &Grant,
+    subject: &Subject,
+    action: Action,
+    resource: &Resource<'_>,
+    now: Timestamp,
+) -> GrantReach {
     let role = grant.role;
     let (reaches, why) = match resource {
+        _ if grant.has_ended(now) => (false, "it has ended".to_owned()),
         _ if !role.allows(action) => {
             let why = format!("the role {role} does not allow {}", action.as_str());
             (false, why)
         }
-        Resource::Vm { traits, .. } => in_scope(&grant.on, subject, traits),
+        Resource::Vm { traits, .. } => {
+            let holds = holds_on_vm(&grant.on, subject, traits);
+            (holds, in_scope(&grant.on, holds, traits))
+        }
         _ if grant.on == Scope::Everything => (true, "it holds everywhere".to_owned()),
         _ => (false, format!("it holds on VMs only: {}", grant.on)),
     };
@@ -94,37 +107,24 @@ fn reach(grant: &Grant, subject: &Subject, action: Action, resource: &Resource<'
     }
 }
 
-fn in_scope(scope: &Scope, subject: &Subject, vm: &VmTraits) -> (bool, String) {
+/// What decides whether a scope holds on a VM.
+fn in_scope(scope: &Scope, holds: bool, vm: &VmTraits) -> String {
     let name = &vm.name;
-    let owner = vm
-        .owner
-        .as_ref()
-        .map_or_else(|| "nobody".to_owned(), ToString::to_string);
     match scope {
-        Scope::Everything => (true, "it holds everywhere".to_owned()),
-        Scope::Vm(granted) => (
-            granted.as_str() == name,
-            format!("it holds on the VM {granted}"),
-        ),
-        Scope::Tag(tag) if vm.tags.contains(tag) => (true, format!("{name} has the tag {tag}")),
-        Scope::Tag(tag) => (false, format!("{name} does not have the tag {tag}")),
-        Scope::Own => (
-            vm.owner.is_some() && vm.owner.as_ref() == subject.principal.person(),
-            format!("{name} is owned by {owner}"),
-        ),
-        Scope::Owner(granted) => (
-            vm.owner.as_ref() == Some(granted),
-            format!("{name} is owned by {owner}"),
-        ),
-        Scope::Pool(pool) => {
-            let inside = !vm.pools.is_empty() && vm.pools.iter().all(|other| other == pool);
+        Scope::Everything => "it holds everywhere".to_owned(),
+        Scope::Vm(granted) => format!("it holds on the VM {granted}"),
+        Scope::Tag(tag) if holds => format!("{name} has the tag {tag}"),
+        Scope::Tag(tag) => format!("{name} does not have the tag {tag}"),
+        Scope::Own | Scope::Owner(_) => {
+            let owner = vm.owner.as_ref().map_or("nobody", |owner| owner.as_str());
+            format!("{name} is owned by {owner}")
+        }
+        Scope::Pool(_) if vm.pools.is_empty() => {
+            format!("the disks of {name} are in no pool that is known")
+        }
+        Scope::Pool(_) => {
             let pools: Vec<_> = vm.pools.iter().map(PoolName::as_str).collect();
-            let told = if pools.is_empty() {
-                "no pool that is known".to_owned()
-            } else {
-                pools.join(", ")
-            };
-            (inside, format!("the disks of {name} are in {told}"))
+            format!("the disks of {name} are in {}", pools.join(", "))
         }
     }
 }

@@ -10,6 +10,8 @@ mod authorize;
 mod cut;
 mod explain;
 mod force;
+mod granted;
+mod judge;
 mod key;
 mod lockout;
 mod password;

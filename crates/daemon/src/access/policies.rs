@@ -13,7 +13,10 @@ use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validato
 use hv_model::access::{Grant, GrantSource, Grantee, Need, Profile, Role, Scope};
 use jiff::Timestamp;
 
-use super::schema::{GRAVE, schema};
+use super::{
+    granted::{Granted, policy_id},
+    schema::{GRAVE, schema},
+};
 
 /// How long a file of policies may be.
 const LONGEST: u64 = 256 << 10;
@@ -63,7 +66,10 @@ pub struct Sources {
 /// Policies that fit the schema.
 #[derive(Debug)]
 pub(super) struct Policies {
-    pub(super) set: PolicySet,
+    /// Those that hold for everybody: of every installation, of the profile, the owner's own.
+    pub(super) common: PolicySet,
+    /// Those of the grants.
+    pub(super) granted: Granted,
     /// What a policy that forbids waits for.
     pub(super) needs: BTreeMap<String, Need>,
     /// When the next grant ends.
@@ -108,28 +114,35 @@ impl Policies {
         let mut add = |name: &str, text: &str| add_text(&mut set, name, text);
         add("always", ALWAYS)?;
         add("profile", &profile(sources.profile))?;
-        let mut grants = String::new();
-        let mut until: Option<Timestamp> = None;
-        for given in &sources.grants {
-            match given.grant.until {
-                Some(end) if end <= now => continue,
-                Some(end) => until = Some(until.map_or(end, |until| until.min(end))),
-                None => {}
-            }
-            grants.push_str(&grant_text(&given.grant));
-        }
-        add("grants", &grants)?;
+        let grants = sources.grants.iter().map(|given| &given.grant);
+        let given = grants.filter(|grant| !grant.has_ended(now));
+        add("grants", &given.clone().map(grant_text).collect::<String>())?;
         for (name, text) in &sources.files {
             add(name, text)?;
         }
         validate(schema, &set)?;
         let needs = needs(&set);
+        let granted = Granted::take(&mut set, given);
+        let granted = granted.map_err(|why| wrong("grants", why))?;
         Ok(Self {
-            set,
+            common: set,
+            until: granted.until(),
+            granted,
             needs,
-            until,
             sources,
         })
+    }
+
+    /// The same at a later time, at which more grants have ended.
+    pub(super) fn at(&self, now: Timestamp) -> Self {
+        let granted = self.granted.at(now);
+        Self {
+            common: self.common.clone(),
+            until: granted.until(),
+            granted,
+            needs: self.needs.clone(),
+            sources: self.sources.clone(),
+        }
     }
 }
 
@@ -201,8 +214,8 @@ fn profile(profile: Profile) -> String {
 }
 
 /// A grant as a policy. Names have no character that means something in Cedar.
-fn grant_text(grant: &Grant) -> String {
-    let mut text = format!("@id(\"grant:{}\")\npermit (\n    ", grant.name);
+pub(super) fn grant_text(grant: &Grant) -> String {
+    let mut text = format!("@id(\"{}\")\npermit (\n    ", policy_id(grant));
     let _ = match &grant.to {
         Grantee::User(name) => write!(text, "principal == Hv::User::\"{name}\""),
         Grantee::Group(name) => write!(text, "principal in Hv::Group::\"{name}\""),

@@ -8,9 +8,10 @@ use hv_model::{
     id::{OperationId, VmId},
 };
 use jiff::Timestamp;
+use proptest::{collection::vec, prelude::*, sample::select};
 use uuid::Uuid;
 
-use super::*;
+use super::{policies::grant_text, *};
 use crate::clock::Clock;
 
 fn grant(name: &str, to: &str, role: Role, on: &str) -> GivenGrant {
@@ -221,6 +222,43 @@ fn a_grant_ends_when_it_says() {
 }
 
 #[test]
+fn whoever_s_only_grant_has_ended_is_like_who_never_had_one() {
+    let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+    let mut given = grant("g", "user:ada", Role::Operator, "everything");
+    given.grant.until = Some(Timestamp::from_second(60).unwrap());
+    let sources = Sources {
+        grants: vec![given],
+        ..Sources::default()
+    };
+    let access = Access::new(sources, clock.clone()).unwrap();
+    let (ada, image) = (user("ada", &[]), "debian".parse().unwrap());
+    let image = Resource::Image(&image);
+    let before = access.version();
+    assert!(may(&access, &ada, Action::ImageView, &image));
+    clock.advance(std::time::Duration::from_mins(1));
+    // What was listed before is not to be shown again, whether or not something was decided since.
+    assert_ne!(access.version(), before);
+    assert!(!may(&access, &ada, Action::ImageView, &image));
+    let answer = access.explain(&ada, Action::ImageView, &image);
+    let grants: Vec<_> = answer
+        .grants
+        .iter()
+        .map(|grant| (grant.reaches, grant.why.as_str()))
+        .collect();
+    assert_eq!(grants, [(false, "it has ended")]);
+}
+
+#[test]
+fn what_is_taken_while_something_ends_stays_taken() {
+    let access = world(vec![grant("g", "user:ada", Role::Operator, "everything")]);
+    let (ada, web) = (user("ada", &[]), vm("web", None, &[], &[]));
+    let seen = access.policies();
+    access.replace(Sources::default()).unwrap();
+    access.put_in_place_of(Some(&seen), seen.at(Timestamp::UNIX_EPOCH));
+    assert!(!may(&access, &ada, Action::VmStart, &on(1, &web)));
+}
+
+#[test]
 fn grave_acts_are_asked_more_for_by_profile_and_only_of_who_may() {
     let web = vm("web", Some("ada"), &[], &[]);
     let given = || vec![grant("g", "user:ada", Role::Creator, "own")];
@@ -358,4 +396,91 @@ fn who_asked_for_an_operation_may_see_and_cancel_it() {
         Action::OperationView,
         &operation
     ));
+}
+
+/// What is decided by these grants as such, and as policies of a file, all of which Cedar weighs.
+fn both_ways(grants: Vec<GivenGrant>) -> [Access; 2] {
+    // Whoever has a role anywhere sees more: here all have one.
+    let anything = || grant("all", "group:all", Role::Viewer, "vm:nowhere");
+    let night = "@id(\"night\") forbid (principal, action, resource is Hv::Vm)
+        when { resource.tags.contains(\"frozen\") };";
+    let text: String = grants
+        .iter()
+        .map(|given| grant_text(&given.grant))
+        .collect();
+    let given = [grants, vec![anything()]].concat();
+    [(given, String::new()), (vec![anything()], text)].map(|(grants, text)| {
+        with(Sources {
+            grants,
+            files: vec![("house.cedar".to_owned(), format!("{text}{night}"))],
+            ..Sources::default()
+        })
+    })
+}
+
+fn some_grants() -> impl Strategy<Value = Vec<GivenGrant>> {
+    let to = select(vec![
+        "user:ada",
+        "user:bob",
+        "group:staff",
+        "group:night",
+        "user:staff",
+    ]);
+    let on = select(vec![
+        "everything",
+        "own",
+        "vm:web",
+        "vm:db",
+        "tag:prod",
+        "tag:frozen",
+        "owner:ada",
+        "owner:bob",
+        "pool:fast",
+        "pool:slow",
+    ]);
+    vec((to, select(Role::ALL), on), 0..8).prop_map(|grants| {
+        let named = grants.into_iter().enumerate();
+        named
+            .map(|(number, (to, role, on))| grant(&format!("g{number}"), to, role, on))
+            .collect()
+    })
+}
+
+fn some_vm() -> impl Strategy<Value = VmTraits> {
+    let some = |all: &'static [&'static str]| proptest::sample::subsequence(all, 0..=all.len());
+    (
+        select(vec!["web", "db", "mail"]),
+        proptest::option::of(select(vec!["ada", "bob"])),
+        some(&["prod", "frozen"]),
+        some(&["fast", "slow"]),
+    )
+        .prop_map(|(name, owner, tags, pools)| vm(name, owner, &tags, &pools))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn which_grants_cedar_is_given_changes_no_decision(
+        grants in some_grants(),
+        traits in some_vm(),
+        groups in proptest::sample::subsequence(vec!["staff", "night"], 0..=2),
+        name in select(vec!["ada", "bob", "eve"]),
+        assurance in select(vec![Assurance::None, Assurance::Proof, Assurance::Approved]),
+        actions in proptest::sample::subsequence(Action::ALL, 8),
+    ) {
+        let subject = user(name, &[groups.as_slice(), &["all"]].concat());
+        let image = "debian".parse().unwrap();
+        let things = [Resource::no_vm(&traits), Resource::Image(&image), Resource::Host];
+        let worlds = both_ways(grants);
+        for action in actions {
+            for thing in &things {
+                let [found, weighed] = worlds.each_ref().map(|access| {
+                    let decision = access.decide(&subject, assurance, action, thing);
+                    let told = format!("{decision:?}");
+                    told.replace("house:grant", "grant")
+                });
+                prop_assert_eq!(found, weighed, "{:?} on {}", action, thing);
+            }
+        }
+    }
 }

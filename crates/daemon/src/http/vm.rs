@@ -93,7 +93,7 @@ impl VmQuery {
     (status = 304, description = "Nothing changed since."),
 ))]
 async fn list(caller: Caller, Query(query): Query<VmQuery>, headers: HeaderMap) -> Answer {
-    let policies = *caller.api.app().access.changed().borrow();
+    let policies = caller.api.app().access.version();
     let snapshot = caller.api.app().inventory.snapshot();
     let seen = |vm: &VmRecord| query.fits(vm) && caller.may_see(Action::VmView, &Resource::vm(vm));
     if query == VmQuery::default() {

@@ -28,6 +28,13 @@ pub struct Grant {
     pub until: Option<Timestamp>,
 }
 
+impl Grant {
+    /// Whether it gives nothing any more at this time.
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
 /// Where a grant comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Who may do what, and what nobody else is told.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use hv_model::access::Role;
 use hvd::sim::Temper;
@@ -81,6 +83,20 @@ async fn each_sees_their_part_of_every_list() {
         own.told().contains("attic"),
         "what he asked for is his to see"
     );
+}
+
+#[tokio::test]
+async fn a_list_is_not_shown_any_longer_than_the_grant_holds() {
+    let daemon = Daemon::with(|config| {
+        let mut today = grant("today", "user:eve", Role::Viewer, "everything");
+        today.until = Some("2026-01-02T04:00:00Z".parse().unwrap());
+        config.access.grants.push(today);
+    })
+    .await;
+    daemon.vm_of("ada", "bench", &[]).await;
+    assert_eq!(daemon.names("eve").await, ["bench"]);
+    daemon.clock.advance(Duration::from_hours(1));
+    assert_eq!(daemon.names("eve").await, [""; 0]);
 }
 
 #[tokio::test]
