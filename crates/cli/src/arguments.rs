@@ -3,8 +3,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
-use hv_model::{id::ApprovalId, name::HostName};
+use clap::{
+    Args, CommandFactory, Parser, Subcommand, ValueHint,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use hv_model::{access::Action, id::ApprovalId, name::HostName};
 
 use crate::command::{
     access::AccessCommand, approve::ApproveCommand, attack::AttackArguments, audit::AuditCommand,
@@ -77,6 +80,18 @@ pub(crate) fn usual_socket() -> PathBuf {
     std::env::var_os("HV_SOCKET")
         .filter(|path| !path.is_empty())
         .map_or_else(|| SOCKET.into(), PathBuf::from)
+}
+
+/// Reads what can be asked for by its name, such as `vm.start`.
+pub(crate) fn action() -> impl TypedValueParser<Value = Action> {
+    let names = Action::ALL.iter().map(|action| action.as_str());
+    PossibleValuesParser::new(names).try_map(|text| {
+        let mut known = Action::ALL.iter();
+        known
+            .find(|action| action.as_str() == text)
+            .copied()
+            .ok_or("no such action")
+    })
 }
 
 /// The commands by noun.

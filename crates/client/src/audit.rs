@@ -3,7 +3,8 @@
 
 use http_body_util::BodyExt;
 use hv_model::{
-    audit::{AuditEntry, AuditVerification, line},
+    access::Action,
+    audit::{AuditEntry, AuditOutcome, AuditVerification, line},
     page::Page,
 };
 use hyper::{Method, body::Incoming};
@@ -13,7 +14,15 @@ use crate::{AuditFilter, Client, ClientError, Result, request::Call};
 impl Client {
     /// The audit log, the newest entry first.
     pub async fn audit(&self, filter: &AuditFilter) -> Result<Page<AuditEntry>> {
+        let wanted = &filter.wanted;
         let call = Call::new(Method::GET, &["audit"])
+            .query_if("who", wanted.who.as_ref())
+            .query_if("action", wanted.action.map(Action::as_str))
+            .query_if("target", wanted.target.as_ref())
+            .query_if("outcome", wanted.outcome.map(AuditOutcome::as_str))
+            .query_if("operation", wanted.operation)
+            .query_if("since", wanted.since)
+            .query_if("until", wanted.until)
             .query_if("limit", filter.limit)
             .query_if("page", filter.page.as_ref());
         self.call(call).await

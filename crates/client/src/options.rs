@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use hv_model::{
+    audit::WantedEntries,
     inventory::{AskGuest, RenameVm},
     name::{Tag, UserName},
     operation::OperationState,
@@ -51,6 +52,8 @@ pub struct OperationFilter {
 /// Which audit entries to list, the newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
+    /// Those that fit this.
+    pub wanted: WantedEntries,
     /// How many at most: 1 to 1,000.
     pub limit: Option<u32>,
     /// The `next_page` of the page before.

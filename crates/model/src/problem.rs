@@ -115,6 +115,10 @@ catalogue! {
         "There were too many failed attempts.",
         "After the third failure each further one makes the next attempt wait longer, for the account and for the address, so that guessing takes too long.",
         "Wait as long as the answer says, and try again.";
+    TooManyRequests = "too-many-requests", 429, Conflict,
+        "Too much was asked for at once.",
+        "What somebody changes, or may not do, is recorded, and whoever asks for more and more of it would fill this host's disk with it. So there is a limit for each person.",
+        "Wait as long as the answer says, and go on. A script should do less at once.";
     ProofNeeded = "proof-needed", 403, Denied,
         "This needs a fresh proof of who you are.",
         "It destroys something, or changes who may do what. Whoever sits down at an open terminal must not be able to do that.",

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -99,6 +99,48 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         .ok_or_else(fault)
 }
 
+/// A moment as people type it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// So long ago: `2h`.
+    Ago(Duration),
+    /// On a clock in the zone that times are told in: `2026-05-04`, `2026-05-04T13:00`.
+    Clock(DateTime),
+    /// Anywhere: `2026-05-04T13:00:00Z`.
+    At(Timestamp),
+}
+
+impl When {
+    /// Reads it.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if let Ok(at) = text.parse() {
+            return Ok(Self::At(at));
+        }
+        if let Ok(clock) = text.parse() {
+            return Ok(Self::Clock(clock));
+        }
+        parse(text).map(Self::Ago).map_err(|_| {
+            format!(
+                "{text:?} is no moment: write how long ago, such as 30m, 2h or 7d, or a date and \
+                 time, such as 2026-05-04 or 2026-05-04T13:00"
+            )
+        })
+    }
+
+    /// Which moment it is.
+    pub(crate) fn moment(self, now: Timestamp, zone: &TimeZone) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            // An hour that the clock skips or shows twice is the one that its rules say.
+            Self::Clock(clock) => zone.to_timestamp(clock).unwrap_or(Timestamp::MAX),
+            Self::Ago(ago) => SignedDuration::try_from(ago)
+                .ok()
+                .and_then(|ago| now.checked_sub(ago).ok())
+                .unwrap_or(Timestamp::MIN),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +196,23 @@ mod tests {
         let now = Timestamp::from_second(1000).unwrap();
         assert_eq!(ago(Timestamp::from_second(2000).unwrap(), now), "just now");
         assert_eq!(ago(Timestamp::from_second(400).unwrap(), now), "10 min ago");
+    }
+
+    #[test]
+    fn a_moment_is_how_long_ago_or_what_a_clock_shows() {
+        let now: Timestamp = "2026-05-04T13:00:00Z".parse().unwrap();
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        for (text, moment) in [
+            ("2h", "2026-05-04T11:00:00Z"),
+            ("2026-05-03", "2026-05-02T22:00:00Z"),
+            ("2026-05-03T12:30", "2026-05-03T10:30:00Z"),
+            ("2026-05-03T12:30:00Z", "2026-05-03T12:30:00Z"),
+        ] {
+            let read = When::parse(text).unwrap().moment(now, &zone);
+            assert_eq!(read.to_string(), moment, "{text}");
+        }
+        for text in ["", "yesterday", "2026-13-01", "2h ago"] {
+            assert!(When::parse(text).is_err(), "{text}");
+        }
     }
 }

@@ -2,40 +2,53 @@
 //! How often something may happen, so that nobody can fill the disk by doing it on and on.
 
 use std::{
+    collections::HashMap,
+    hash::Hash,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
 
-/// So many times within so long.
+/// Of how many it is kept how often they did it, before those who may do it again are forgotten.
+const KEPT: usize = 1 << 10;
+
+/// So many times within so long, for each who does it.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub(super) struct Allowance<W = ()> {
     times: u32,
     within: Duration,
     /// Since when is counted, and how often it happened since.
-    used: Mutex<Option<(Timestamp, u32)>>,
+    used: Mutex<HashMap<W, (Timestamp, u32)>>,
 }
 
-impl Allowance {
-    pub(super) const fn new(times: u32, within: Duration) -> Self {
+impl<W: Eq + Hash> Allowance<W> {
+    pub(super) fn new(times: u32, within: Duration) -> Self {
         Self {
             times,
             within,
-            used: Mutex::new(None),
+            used: Mutex::default(),
         }
     }
 
-    /// Whether it may happen once more now.
-    pub(super) fn take(&self, now: Timestamp) -> bool {
+    /// Whether they may do it once more now; if not, how long they must wait.
+    pub(super) fn take(&self, who: W, now: Timestamp) -> Result<(), Duration> {
         let within = SignedDuration::try_from(self.within).unwrap_or(SignedDuration::MAX);
+        let since = |began: Timestamp| now.duration_since(began);
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_current = |since: &Timestamp| now.duration_since(*since) < within;
-        let (since, times) = used
-            .filter(|(since, _)| is_current(since))
-            .unwrap_or((now, 0));
-        *used = Some((since, times.saturating_add(1)));
-        times < self.times
+        if used.len() >= KEPT {
+            used.retain(|_, (began, _)| since(*began) < within);
+        }
+        let (began, times) = used.entry(who).or_insert((now, 0));
+        if since(*began) >= within {
+            (*began, *times) = (now, 0);
+        }
+        if *times < self.times {
+            *times += 1;
+            return Ok(());
+        }
+        let left = within.saturating_sub(since(*began));
+        Err(left.try_into().unwrap_or(self.within))
     }
 }
 
@@ -43,14 +56,28 @@ impl Allowance {
 mod tests {
     use super::*;
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
     #[test]
     fn it_is_used_up_and_comes_back_with_time() {
         let allowance = Allowance::new(2, Duration::from_secs(60));
-        let at = |second| Timestamp::from_second(second).unwrap();
-        assert_eq!(
-            [0, 1, 2, 59].map(|second| allowance.take(at(second))),
-            [true, true, false, false]
-        );
-        assert!(allowance.take(at(60)));
+        let take = |second| allowance.take((), at(second));
+        let wait = |seconds| Err(Duration::from_secs(seconds));
+        assert_eq!([0, 1, 2, 59].map(take), [Ok(()), Ok(()), wait(58), wait(1)]);
+        assert_eq!(take(60), Ok(()));
+    }
+
+    #[test]
+    fn each_has_their_own_and_who_has_theirs_back_is_forgotten() {
+        let allowance = Allowance::new(1, Duration::from_secs(60));
+        assert!(allowance.take(0, at(0)).is_ok());
+        for who in 1..=KEPT {
+            assert!(allowance.take(who, at(30)).is_ok());
+        }
+        assert!(allowance.take(1, at(60)).is_err());
+        assert!(allowance.take(KEPT + 1, at(100)).is_ok());
+        assert_eq!(allowance.used.lock().unwrap().len(), 1);
     }
 }

@@ -58,6 +58,7 @@ impl Caller {
         else {
             return self.must_may(action, &resource).await;
         };
+        self.must_not_flood()?;
         let wish = Wish {
             action,
             target: resource.to_string(),

@@ -13,9 +13,12 @@ use bytes::Bytes;
 use futures_util::stream;
 use hv_model::{
     access::Action,
-    audit::{AuditEntry, AuditVerification, SignReason},
+    audit::{AuditEntry, AuditOutcome, AuditVerification, SignReason, WantedEntries},
+    id::OperationId,
     page::Page,
 };
+use jiff::Timestamp;
+use serde::Deserialize;
 use tokio::sync::OwnedRwLockReadGuard;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -23,7 +26,7 @@ use super::{
     Api,
     caller::Caller,
     path::Key,
-    query::{NoParameters, PageQuery, Place, Query},
+    query::{Limit, NoParameters, Place, Query},
     refusal::Answer,
 };
 use crate::access::Resource;
@@ -47,17 +50,58 @@ impl Caller {
     }
 }
 
+/// Which entries are wanted: those that fit everything that is given.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct AuditQuery {
+    /// Those of this person; or of `system`, hvd itself, or `anonymous`.
+    who: Option<String>,
+    /// Those in which this was asked for.
+    action: Option<Action>,
+    /// Those about this.
+    #[param(example = "vm/web")]
+    target: Option<String>,
+    /// Those that came out like this.
+    outcome: Option<AuditOutcome>,
+    /// Those of this operation.
+    operation: Option<OperationId>,
+    /// Those from then on.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// Those before then.
+    #[param(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+    /// How many items to give: 1 to 1,000; 100, if not given.
+    #[param(value_type = Option<u32>)]
+    limit: Limit,
+    /// The `next_page` of the page before.
+    #[param(value_type = Option<String>)]
+    page: Option<Place>,
+}
+
 /// Read the audit log
 ///
 /// The newest entry first: every decision and change, how operations ended, and who looked at this
-/// log before.
-#[utoipa::path(get, path = "/v1/audit", tag = "audit", params(PageQuery),
+/// log before. A page looks through 100,000 entries at most: if few of them are wanted it has fewer
+/// items than `limit`, or none, and a `next_page` with which to go on.
+#[utoipa::path(get, path = "/v1/audit", tag = "audit", params(AuditQuery),
     responses((status = 200, body = Page<AuditEntry>)))]
-async fn list(caller: Caller, Query(query): Query<PageQuery>) -> Answer {
+async fn list(caller: Caller, Query(query): Query<AuditQuery>) -> Answer {
     let decision = caller.must_may(Action::AuditView, &Resource::Audit).await?;
     let (page, limit) = (query.page.map(|page| page.0), query.limit.0);
     let store = &caller.api.app().store;
-    let read = store.read(move |read| read.audit(page, limit)).await?;
+    let wanted = WantedEntries {
+        who: query.who,
+        action: query.action,
+        target: query.target,
+        outcome: query.outcome,
+        operation: query.operation,
+        since: query.since,
+        until: query.until,
+    };
+    let read = store.read(move |read| read.audit(&wanted, page, limit));
+    let read = read.await?;
     // Only now, so that nobody finds their own look on top.
     caller
         .record(Action::AuditView, &Resource::Audit, decision)

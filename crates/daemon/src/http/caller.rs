@@ -17,7 +17,7 @@ use hv_model::{
 };
 
 use super::{
-    Api,
+    Api, RECORDED_A_MINUTE,
     credential::Credentials,
     refusal::{Answer, Refusal},
 };
@@ -151,7 +151,34 @@ impl Caller {
 
     /// Refuses a look at something that they may not see; the denial is recorded.
     pub(super) async fn must_see(&self, action: Action, resource: &Resource<'_>) -> Answer<()> {
+        if self.may_see(action, resource) {
+            return Ok(());
+        }
         self.must_may(action, resource).await.map(drop)
+    }
+
+    /// Refuses somebody who asks on and on for what is written down.
+    pub(super) fn must_not_flood(&self) -> Answer<()> {
+        let principal = self.principal();
+        let Some(person) = principal.person().filter(|_| !principal.is_root()) else {
+            return Ok(());
+        };
+        let asked = self.api.asked();
+        let now = self.api.app().clock.now();
+        asked.take(person.clone(), now).map_err(|wait| {
+            let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+            let detail = format!(
+                "{} asked more than {RECORDED_A_MINUTE} times within a minute for changes, or for \
+                 what they may not do. In {seconds} s they may go on.",
+                principal.label()
+            );
+            let problem = Problem::new(ProblemKind::TooManyRequests, detail);
+            Problem {
+                retry_after: Some(seconds),
+                ..problem
+            }
+            .into()
+        })
     }
 
     /// The decision that allows a change, for the audit log; another one is written there at once.
@@ -160,6 +187,7 @@ impl Caller {
         action: Action,
         resource: &Resource<'_>,
     ) -> Answer<Decision> {
+        self.must_not_flood()?;
         let decision = self.decide(action, resource);
         if let Err(refusal) = self.unless_allowed(&decision, action, resource) {
             self.record(action, resource, decision).await?;

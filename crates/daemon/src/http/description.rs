@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use axum::http::HeaderMap;
 use hv_model::{
+    audit::AuditOutcome,
     hypervisor::Takeover,
     inventory::IfRunning,
     plan::Plan,
@@ -50,7 +51,7 @@ use super::{
         (name = "access", description = "Who people and programs are, what they may, and how much"),
         (name = "about", description = "The API itself"),
     ),
-    components(schemas(IfRunning, Plan, Problem, Takeover)),
+    components(schemas(AuditOutcome, IfRunning, Plan, Problem, Takeover)),
 )]
 struct Description;
 

@@ -136,7 +136,7 @@ async fn failed(caller: &Caller, name: &str, problem: Problem) -> Answer<Refusal
     };
     let resource = known.as_ref().map_or(Resource::Access, Resource::Account);
     let policy = problem.kind.entry().slug.to_owned();
-    if caller.api.guesses().take(app.clock.now()) {
+    if caller.api.guesses().take((), app.clock.now()).is_ok() {
         let decision = Decision::Deny { policy };
         caller
             .record(Action::AccountLogin, &resource, decision)

@@ -59,6 +59,7 @@ mod vm_action;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
+use hv_model::name::UserName;
 
 use self::{allowance::Allowance, membership::Memberships, stored_list::StoredLists};
 pub use self::{
@@ -72,6 +73,11 @@ pub use self::{
     server::{Server, serve},
 };
 use crate::app::App;
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// How much a person may ask for in a minute that is written to the audit log: changes, and what
+/// they may not do. It is more than anybody types, and a script that makes many VMs waits a little.
+const RECORDED_A_MINUTE: u32 = 600;
 
 /// What every request is answered from. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -88,6 +94,8 @@ struct Inner {
     memberships: Memberships,
     /// How many failed logins are written to the audit log.
     guesses: Allowance,
+    /// How much each person may ask for that is written there.
+    asked: Allowance<UserName>,
     /// Whether the daemon ends, so that streams without an end must.
     ending: Ending,
 }
@@ -101,7 +109,8 @@ impl Api {
             names,
             memberships: Memberships::default(),
             vms: StoredLists::default(),
-            guesses: Allowance::new(60, Duration::from_secs(60)),
+            guesses: Allowance::new(60, MINUTE),
+            asked: Allowance::new(RECORDED_A_MINUTE, MINUTE),
             ending,
         }))
     }
@@ -120,6 +129,10 @@ impl Api {
 
     fn guesses(&self) -> &Allowance {
         &self.0.guesses
+    }
+
+    fn asked(&self) -> &Allowance<UserName> {
+        &self.0.asked
     }
 
     fn vms(&self) -> &StoredLists {

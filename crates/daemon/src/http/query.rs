@@ -81,19 +81,6 @@ pub(super) struct PlanQuery {
     pub(super) dry_run: Flag,
 }
 
-/// Which page of a list is wanted.
-#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct PageQuery {
-    /// How many items to give: 1 to 1,000; 100, if not given.
-    #[param(value_type = Option<u32>)]
-    pub(super) limit: Limit,
-    /// The `next_page` of the page before.
-    #[param(value_type = Option<String>)]
-    pub(super) page: Option<Place>,
-}
-
 /// A time to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

@@ -8,7 +8,7 @@ use hv_model::{
     access::{Action, Decision, Origin, Principal},
     audit::{
         AuditEntry, AuditEvent, Cut, Decided, Digest, Draft, Ended, FirstFault, Line, Misfit,
-        Unwritable, line,
+        Unwritable, WantedEntries, line,
     },
     id::{AuditId, HostId, OperationId},
     operation::Operation,
@@ -24,6 +24,9 @@ use super::{
     transaction::{from_json, from_text, to_integer, to_time, to_unsigned},
 };
 use crate::{audit::HostKey, clock::Ids};
+
+/// How many entries are looked at for one page of those that are wanted.
+const LOOKED_AT: u32 = 100_000;
 
 /// Where the chain ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,26 +146,39 @@ fn entry(line: &str) -> Result<AuditEntry> {
 }
 
 impl ReadTransaction<'_> {
-    /// A page of the record, the latest entries first: those older than `page` says, at most
-    /// `limit`.
-    pub fn audit(&self, page: Option<u64>, limit: u32) -> Result<Page<AuditEntry>> {
+    /// A page of the record, the latest entries first: of those older than `page` says the ones
+    /// that are wanted, at most `limit`. So many are looked at and no more, so a page can have fewer,
+    /// or none, and another one behind it.
+    pub fn audit(
+        &self,
+        wanted: &WantedEntries,
+        page: Option<u64>,
+        limit: u32,
+    ) -> Result<Page<AuditEntry>> {
         let mut statement = self.sql.prepare_cached(
             "SELECT line FROM audit WHERE host = ?1 AND sequence < ?2
              ORDER BY sequence DESC LIMIT ?3",
         )?;
         let before = page.map_or(i64::MAX, to_integer);
-        let rows = statement.query_map(params![self.host_text(), before, limit], |row| {
-            row.get::<_, String>(0)
-        })?;
-        let items = rows
-            .map(|line| entry(&line?))
-            .collect::<Result<Vec<AuditEntry>>>()?;
-        let full = items.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-        let next_page = items
-            .last()
-            .filter(|_| full)
-            .map(|last| last.sequence.to_string());
-        Ok(Page { items, next_page })
+        let mut rows = statement.query(params![self.host_text(), before, LOOKED_AT])?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let (mut items, mut looked_at) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let entry = entry(&row.get::<_, String>(0)?)?;
+            looked_at += 1;
+            if wanted.since.is_some_and(|since| entry.time < since) {
+                break;
+            }
+            let sequence = entry.sequence;
+            if wanted.fits(&entry) {
+                items.push(entry);
+            }
+            if items.len() >= limit || looked_at >= LOOKED_AT {
+                let next_page = Some(sequence.to_string());
+                return Ok(Page { items, next_page });
+            }
+        }
+        Ok(Page::whole(items))
     }
 
     /// An entry of the record, by its place.

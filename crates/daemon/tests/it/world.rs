@@ -5,6 +5,7 @@ use std::{io::Write, os::unix::net::UnixStream, sync::Arc, time::Duration};
 
 use hv_model::{
     access::{Decision, Grant, Principal, Role, Scope},
+    audit::{AuditEntry, WantedEntries},
     event::{Event, EventKind},
     id::VmId,
     inventory::{CreateVm, ThenStart},
@@ -269,6 +270,13 @@ impl World {
     }
 
     /// Every event of these kinds so far, by its subject's name.
+    /// The newest entries of the audit log.
+    pub(crate) async fn audit(&self, limit: u32) -> Vec<AuditEntry> {
+        let all = WantedEntries::default();
+        let read = self.app.store.read(move |tx| tx.audit(&all, None, limit));
+        read.await.unwrap().items
+    }
+
     pub(crate) async fn events(&self, kinds: &[EventKind]) -> Vec<Event> {
         let all = self
             .app

@@ -15,6 +15,7 @@ mod event;
 mod hex;
 pub mod line;
 mod verify;
+mod wanted;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use self::{
     verify::{
         AuditVerification, End, FirstFault, LogPlace, Misfit, Summary, Trust, Verifier, verify,
     },
+    wanted::{AuditOutcome, WantedEntries},
 };
 use crate::id::AuditId;
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `hv access explain`: why somebody may do something, or may not.
 
-use clap::{Args, builder::PossibleValuesParser, builder::TypedValueParser};
+use clap::Args;
 use hv_model::{
     access::{AccessAnswer, AccessQuestion, Action, Decision},
     name::{UserName, VmName},
 };
 
 use crate::{
+    arguments::action,
     failure::Failure,
     output::{Column, Look, Paint, Table, shown, table::Cell},
     session::Session,
@@ -23,17 +24,6 @@ pub(crate) struct Explain {
     action: Action,
     /// On which VM.
     vm: Option<VmName>,
-}
-
-fn action() -> impl TypedValueParser<Value = Action> {
-    let names = Action::ALL.iter().map(|action| action.as_str());
-    PossibleValuesParser::new(names).try_map(|text| {
-        let mut known = Action::ALL.iter();
-        known
-            .find(|action| action.as_str() == text)
-            .copied()
-            .ok_or("no such action")
-    })
 }
 
 /// Explains it.

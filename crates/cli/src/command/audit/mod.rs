@@ -3,12 +3,12 @@
 
 mod entry;
 mod export;
+mod list;
 mod verify;
 
 use clap::Subcommand;
-use hv_client::AuditFilter;
 
-pub(crate) use self::{export::Export, verify::Verify};
+pub(crate) use self::{export::Export, list::List, verify::Verify};
 use crate::{
     arguments::examples,
     command::audit_security::{self, AuditSecurity},
@@ -22,13 +22,11 @@ pub(crate) enum AuditCommand {
     /// List who asked for what, whether they might, and how it ended; the newest first.
     #[command(visible_alias = "ls", after_help = examples!(
         "hv audit list" => "the newest entries",
+        "hv audit list --outcome denied --since 7d" => "what was denied in a week",
+        "hv audit list --who ada --on vm/web" => "what ada asked for on a VM",
         "hv audit list --limit 500 --json" => "more of them, for a program",
     ))]
-    List {
-        /// How many entries at most.
-        #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-        limit: u32,
-    },
+    List(List),
     /// Show everything about an entry.
     #[command(after_help = examples!(
         "hv audit show 17" => "who, from where, what, on what, by which policy",
@@ -66,16 +64,7 @@ pub(crate) enum AuditCommand {
 /// Runs a command about the audit log.
 pub(crate) async fn run(session: &Session, command: AuditCommand) -> Result<(), Failure> {
     match command {
-        AuditCommand::List { limit } => {
-            let filter = AuditFilter {
-                limit: Some(limit),
-                page: None,
-            };
-            let entries = session.client.audit(&filter).await?;
-            session.answer(&entries, |page| {
-                entry::table(&page.items, &session.zone(), session.look)
-            })
-        }
+        AuditCommand::List(list) => list::run(session, list).await,
         AuditCommand::Show { sequence } => {
             let entry = session.client.audit_entry(sequence).await?;
             session.answer(&entry, |entry| {

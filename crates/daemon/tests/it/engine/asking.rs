@@ -83,9 +83,8 @@ async fn what_asks_no_guest_ends_the_asking() {
 async fn who_ended_the_asking_is_in_the_record() {
     let (world, asking) = busy().await;
     world.done(JobRequest::VmForceOff(world.id("web"))).await;
-    let page = world.app.store.read(|tx| tx.audit(None, 10)).await.unwrap();
-    let recorded: Vec<_> = page
-        .items
+    let entries = world.audit(10).await;
+    let recorded: Vec<_> = entries
         .iter()
         .filter_map(|entry| match &entry.event {
             AuditEvent::Decided(decided) => Some((decided.action, decided.target.clone())),
@@ -266,8 +265,8 @@ async fn a_change_made_for_another_version_is_refused() {
 #[tokio::test]
 async fn every_change_is_in_the_record_with_who_asked_and_why_they_might() {
     let world = World::new().await.with_running_web().await;
-    let page = world.app.store.read(|tx| tx.audit(None, 10)).await.unwrap();
-    let entries: Vec<String> = page.items.iter().filter_map(told).collect();
+    let entries = world.audit(10).await;
+    let entries: Vec<String> = entries.iter().filter_map(told).collect();
     assert_eq!(
         entries,
         [
@@ -286,8 +285,8 @@ async fn an_operation_that_failed_is_in_the_record_with_its_problem() {
         faults.next_failure = Some(("start", HypervisorErrorKind::NoSpace));
     });
     world.failed(JobRequest::VmStart(world.id("web"))).await;
-    let page = world.app.store.read(|tx| tx.audit(None, 10)).await.unwrap();
-    let ends = page.items.iter().find_map(|entry| match &entry.event {
+    let entries = world.audit(10).await;
+    let ends = entries.iter().find_map(|entry| match &entry.event {
         AuditEvent::Ended(ended) => Some((ended.outcome, ended.problem)),
         _ => None,
     });

@@ -31,14 +31,8 @@ async fn operations_and_events_are_forgotten_after_ninety_days_even_if_the_daemo
     while operations(&world).await != 1 {
         world.a_moment().await;
     }
-    let audit = world
-        .app
-        .store
-        .read(|tx| tx.audit(None, 100))
-        .await
-        .unwrap();
+    let audit = world.audit(100).await;
     let asked = audit
-        .items
         .iter()
         .filter(|entry| matches!(entry.event, AuditEvent::Decided(_)));
     assert_eq!(asked.count(), 3, "who did what is kept");

@@ -111,9 +111,9 @@ async fn what_could_not_be_made_is_given_back() {
 async fn a_refusal_is_on_record_with_the_quota_that_made_it() {
     let world = limited(serde_json::json!({ "vms": 0 })).await;
     refused(&world, create("a", ThenStart::Nothing)).await;
-    let page = world.app.store.read(|tx| tx.audit(None, 1)).await.unwrap();
-    let AuditEvent::Decided(entry) = &page.items[0].event else {
-        panic!("{page:?}")
+    let entries = world.audit(1).await;
+    let AuditEvent::Decided(entry) = &entries[0].event else {
+        panic!("{entries:?}")
     };
     assert_eq!((entry.target.as_str(), entry.operation), ("vm/a", None));
     let policy = "quota:ada".to_owned();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `/v1/audit`: an entry, the whole log, and what verifying it comes to.
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     http::{Request, StatusCode, header},
@@ -126,4 +128,100 @@ async fn the_daemon_says_what_it_verified() {
     assert_eq!(told["key"], daemon.app.audit.key().to_string());
     assert!(told["summary"]["entries"].as_u64() > Some(1), "{told}");
     assert_eq!(told["fault"], Value::Null);
+}
+
+#[tokio::test]
+async fn nobody_fills_the_log_by_asking_on_and_on() {
+    const LIMIT: usize = 600;
+    let daemon = Daemon::start().await;
+    let denied = async |who: &str| daemon.ask_as(named(who), "GET", "/v1/access", None).await;
+    for _ in 0..LIMIT {
+        assert_eq!(denied("eve").await.status, StatusCode::FORBIDDEN);
+    }
+    let refused = denied("eve").await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.header("retry-after"), "60");
+    insta::assert_snapshot!(refused.told());
+    let of_eve = |entries: &[Value]| {
+        let names = entries.iter().map(|entry| &entry["event"]["principal"]);
+        names.filter(|who| who["name"] == "eve").count()
+    };
+    assert_eq!(of_eve(&daemon.audit().await), LIMIT);
+    assert_eq!(denied("bob").await.status, StatusCode::FORBIDDEN);
+    let looked = daemon.ask_as(named("eve"), "GET", "/v1/vms", None).await;
+    assert_eq!(looked.status, StatusCode::OK, "what is not recorded");
+    daemon.clock.advance(Duration::from_mins(1));
+    assert_eq!(denied("eve").await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn entries_are_found_by_who_what_on_what_outcome_operation_and_time() {
+    let daemon = Daemon::start().await;
+    daemon.vm_of("ada", "web", &[]).await;
+    daemon.clock.advance(Duration::from_hours(1));
+    daemon.vm_of("ada", "db", &[]).await;
+    daemon.ask_as(named("eve"), "GET", "/v1/access", None).await;
+    let found = async |query: &str| -> Vec<String> {
+        let answer = daemon.get(&format!("/v1/audit?{query}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.told());
+        let page = answer.json();
+        assert_eq!(page["next_page"], Value::Null, "{query}");
+        let items = page["items"].as_array().unwrap();
+        let told = |entry: &Value| {
+            let event = &entry["event"];
+            let text = |key: &str| event[key].as_str().unwrap_or("-").to_owned();
+            format!("{} {} {}", text("kind"), text("action"), text("target"))
+        };
+        items.iter().map(told).collect()
+    };
+    assert_eq!(found("who=eve").await, ["decided access.view access"]);
+    assert_eq!(found("outcome=denied").await, found("who=eve").await);
+    assert_eq!(
+        found("target=vm/web").await,
+        ["ended vm.create vm/web", "decided vm.create vm/web"]
+    );
+    assert_eq!(
+        found("action=vm.create&outcome=succeeded&since=2026-01-02T04:04:05Z").await,
+        ["ended vm.create vm/db"]
+    );
+    assert_eq!(
+        found("action=vm.create&until=2026-01-02T04:04:05Z").await,
+        found("target=vm/web").await
+    );
+    let operations = daemon.get("/v1/operations?vm=db").await.json();
+    let operation = operations["items"][0]["id"].as_str().unwrap();
+    assert_eq!(
+        found(&format!("operation={operation}")).await,
+        ["ended vm.create vm/db", "decided vm.create vm/db"]
+    );
+    assert_eq!(found("who=mallory").await, [""; 0]);
+    for bad in [
+        "outcome=fine",
+        "action=vm.fly",
+        "since=yesterday",
+        "operation=1",
+        "by=ada",
+    ] {
+        let answer = daemon.get(&format!("/v1/audit?{bad}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_search_goes_on_where_a_page_ended() {
+    const FILLED: u32 = 101_000;
+    let daemon = Daemon::start().await;
+    daemon.vm_of("ada", "web", &[]).await;
+    daemon.fill_audit(FILLED).await;
+    let (mut query, mut pages, mut found) = ("target=vm/web".to_owned(), 0, 0);
+    loop {
+        let page = daemon.get(&format!("/v1/audit?{query}")).await.json();
+        pages += 1;
+        found += page["items"].as_array().unwrap().len();
+        match page["next_page"].as_str() {
+            Some(next) => query = format!("target=vm/web&page={next}"),
+            None => break,
+        }
+    }
+    assert_eq!((pages, found), (2, 2));
 }
