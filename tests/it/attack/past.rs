@@ -280,6 +280,21 @@ pub(super) const FLOODS: Ways = &[
     ("pipelined-requests", |ground| {
         ground.ends(Kind::Http, "pipelined-requests")
     }),
+    // Of what root asks for nothing is refused, and each look at the log is in it.
+    ("flood-of-denials", |ground| {
+        let newest = || {
+            let list = ground
+                .scene
+                .product
+                .json(&["audit", "list", "--limit", "1"]);
+            list["items"][0]["sequence"].as_u64().unwrap()
+        };
+        let before = newest();
+        for _ in 0..1_500 {
+            ground.asked("GET", "/v1/audit/1", "");
+        }
+        newest() > before + 1_400
+    }),
     ("smuggled-request", |ground| {
         let server = Trusting::start(Kind::Http, ground.folder());
         Ground::attempt("smuggled-request", server.socket())

@@ -22,6 +22,7 @@ mod operations;
 mod policy;
 mod port;
 mod quota;
+mod record;
 mod spec_fields;
 mod spec_text;
 mod web;
@@ -51,6 +52,7 @@ const FAMILIES: &[&[Attempt]] = &[
     accounts::ATTEMPTS,
     guest::ATTEMPTS,
     linux::ATTEMPTS,
+    record::ATTEMPTS,
 ];
 
 /// Every attempt.
