@@ -3,13 +3,17 @@
 
 use std::fs;
 
-use hv_e2e::{Daemons, HVD, PrivateHost};
+use hv_e2e::{Daemons, HVD, PrivateHost, wait_for};
 use serde_json::Value;
 
 fn rights(product: &Daemons) -> Value {
+    check(product, "daemon.rights")
+}
+
+fn check(product: &Daemons, id: &str) -> Value {
     let health = product.json(&[]);
     let checks = health["checks"].as_array().expect("checks");
-    let check = checks.iter().find(|check| check["id"] == "daemon.rights");
+    let check = checks.iter().find(|check| check["id"] == id);
     check.expect("it is there").clone()
 }
 
@@ -59,6 +63,15 @@ fn an_hvd_that_could_go_around_the_broker_starts_and_health_says_so() {
         observed.contains("Others can look into hvd's state folder"),
         "{told}"
     );
+    product.kill_broker();
+    product.start_broker();
+    wait_for("the broker to tell what is wrong with its rights", || {
+        let told = check(&product, "broker.rights");
+        let observed = told["observed"].as_str().expect("text");
+        observed
+            .contains("Everybody on this host can open libvirt's socket")
+            .then_some(())
+    });
     // It is so: hvd's user has libvirt to itself.
     let virsh = [
         &HVD.prefix()[..],

@@ -21,6 +21,7 @@ use hv_model::{
     image::ImageFacts,
     name::{PoolName, VmName},
     network::Network,
+    rights::Finding,
     size::Size,
     storage::{Pool, Volume, VolumeFormat, VolumeRef},
 };
@@ -33,6 +34,8 @@ pub struct Broker {
     host: Arc<Shared>,
     /// Whom it acts for.
     behalf: Option<Behalf>,
+    /// What is wrong with its rights.
+    findings: Arc<[Finding]>,
 }
 
 /// What is the same for everybody who is acted for.
@@ -72,7 +75,15 @@ impl Broker {
         Ok(Self {
             host: Arc::new(host),
             behalf: None,
+            findings: Arc::default(),
         })
+    }
+
+    /// The same, which tells whoever asks that this is wrong with its rights.
+    #[must_use]
+    pub fn with_findings(mut self, findings: Vec<Finding>) -> Self {
+        self.findings = findings.into();
+        self
     }
 
     /// The broker's own connection to libvirt.
@@ -122,6 +133,10 @@ impl Hypervisor for Broker {
 
     fn host(&self) -> Result<Host> {
         self.read_host()
+    }
+
+    fn rights(&self) -> Result<Vec<Finding>> {
+        Ok(self.findings.to_vec())
     }
 
     fn vms(&self) -> Result<Vec<VmFacts>> {

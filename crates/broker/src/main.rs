@@ -66,14 +66,16 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     let access = Access::of(&config)?;
-    for finding in rights::examine(&Process::this()?, &config, &arguments.config, &access) {
+    let findings = rights::examine(&Process::this()?, &config, &arguments.config, &access);
+    for finding in &findings {
         tracing::error!(fix = finding.fix, "{}", finding.what);
     }
     let broker = Broker::new(
         &config.libvirt_uri,
         &config.policy,
         Judging::of(&config, &access),
-    )?;
+    )?
+    .with_findings(findings);
     broker.tell_refusals(&config.refusals)?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let owner = SocketOwner {

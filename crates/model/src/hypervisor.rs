@@ -20,6 +20,7 @@ use crate::{
     name::{DeviceName, NetworkName, UserName, VmName},
     network::Network,
     refusal::GuardRefusal,
+    rights::Finding,
     size::Size,
     storage::{Pool, Volume, VolumeFormat, VolumeRef},
     vm::{Arch, Firmware, Limits, VmSpec, VmState},
@@ -36,6 +37,10 @@ pub trait Hypervisor: Send + Sync {
 
     /// What the host is and can do.
     fn host(&self) -> Result<Host>;
+
+    /// What is wrong with the rights of whoever works at the host, as they found it when they
+    /// started.
+    fn rights(&self) -> Result<Vec<Finding>>;
 
     /// Every VM on the host with its state, whoever made it; one call to libvirt, not one a VM.
     fn vms(&self) -> Result<Vec<VmFacts>>;

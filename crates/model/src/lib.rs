@@ -24,6 +24,7 @@ pub mod page;
 pub mod plan;
 pub mod problem;
 pub mod refusal;
+pub mod rights;
 mod schema;
 pub mod secret;
 pub mod security;

@@ -13,6 +13,7 @@ use hv_model::{
     image::ImageFacts,
     name::{PoolName, VmName},
     network::Network,
+    rights::Finding,
     size::Size,
     storage::{Pool, Volume, VolumeFormat, VolumeRef},
 };
@@ -246,6 +247,7 @@ macro_rules! calls {
 
 calls! {
     Brief host() -> Host;
+    Brief rights() -> Vec<Finding>;
     Brief vms() -> Vec<VmFacts>;
     Brief details(vms: &[VmId]) -> Vec<VmDetails>;
     Brief stats() -> Vec<VmStats>;

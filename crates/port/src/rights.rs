@@ -7,52 +7,13 @@
 
 use std::{
     collections::BTreeSet,
-    fmt, fs, io,
+    fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
+pub use hv_model::rights::{Finding, FindingKind};
 use rustix::fs::Access;
-
-/// Something about the rights of a process that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// Which way it is wrong.
-    pub kind: FindingKind,
-    /// What was found, as a sentence.
-    pub what: String,
-    /// What mends it: a command, or words.
-    pub fix: String,
-}
-
-/// Which way a right is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FindingKind {
-    /// A right that is needed is not there.
-    Missing,
-    /// There is one that must not be.
-    Excess,
-}
-
-impl Finding {
-    /// A right that is needed and not there.
-    pub fn missing(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        let (what, fix, kind) = (what.into(), fix.into(), FindingKind::Missing);
-        Self { kind, what, fix }
-    }
-
-    /// A right that must not be there.
-    pub fn excess(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        let (what, fix, kind) = (what.into(), fix.into(), FindingKind::Excess);
-        Self { kind, what, fix }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.what, self.fix)
-    }
-}
 
 /// Groups whose members are root, or nearly: by libvirt, by the disks, by a container engine, by
 /// the passwords, by sudo.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The version of the port's wire form. Both sides must have the same; they come in one package.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What a greeting begins with.
 const MAGIC: [u8; 8] = *b"HV-PORT\n";

@@ -154,7 +154,7 @@ fn seen_part(known: Arc<Snapshot>, sight: &impl Sight) -> Arc<Snapshot> {
 fn judge(facts: &Facts) -> Health {
     let mut checks = host_checks::all(facts);
     checks.extend(audit_checks::all(facts));
-    checks.push(rights::check(facts));
+    checks.extend(rights::all(facts));
     checks.extend(space_checks::all(facts));
     checks.extend(vm_checks::all(facts));
     checks.extend(quota_checks::all(facts));
@@ -251,6 +251,7 @@ pub(super) mod tests {
             strays: Arc::default(),
             worked_on: Arc::default(),
             missed_facts: 0,
+            broker_rights: Arc::default(),
         };
         change(&mut snapshot);
         let space = Space {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! hvd's own rights: what it lacks, and what it has too much of.
+//! The rights of hvd and of the broker: what they lack, and what they have too much of.
 //!
-//! Looked at once, when it starts; told in the log and by health. A wrong right does not keep hvd
-//! from starting, unless it can't do its work at all.
+//! Each looks at its own once, when it starts; told in the log and by health. A wrong right does not
+//! keep hvd from starting, unless it can't do its work at all.
 
 use std::{
     fs,
@@ -42,30 +42,46 @@ pub fn examine(process: &Process, config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// What health says of it.
-pub(super) fn check(facts: &Facts) -> Check {
-    let id = "daemon.rights";
-    let Some(first) = facts.rights.first() else {
-        return pass(id, "hvd has the rights that it needs, and no others.");
+/// What health says of them.
+pub(super) fn all(facts: &Facts) -> [Check; 2] {
+    let excess = "hvd reads what the world sends. Whoever takes it over must not get at the host.";
+    let of_the_broker = "The broker reaches libvirt, which is root on this host. Neither it nor \
+                         anybody else must be able to more than its work takes.";
+    [
+        check("daemon.rights", "hvd", &facts.rights, excess),
+        check(
+            "broker.rights",
+            "hv-broker",
+            &facts.snapshot.broker_rights,
+            of_the_broker,
+        ),
+    ]
+}
+
+fn check(id: &'static str, whose: &str, findings: &[Finding], excess: &str) -> Check {
+    let Some(first) = findings.first() else {
+        return pass(
+            id,
+            format!("{whose} has the rights that it needs, and no others."),
+        );
     };
     let why = match first.kind {
-        FindingKind::Missing => "Without that right a part of hvd's work can't be done.",
-        FindingKind::Excess => {
-            "hvd reads what the world sends. Whoever takes it over must not get at the host."
+        FindingKind::Missing => {
+            format!("Without that right a part of {whose}'s work can't be done.")
         }
+        FindingKind::Excess => excess.to_owned(),
     };
-    let said: Vec<_> = facts
-        .rights
+    let said: Vec<_> = findings
         .iter()
         .map(|finding| finding.what.as_str())
         .collect();
-    let fixes = facts.rights.iter().map(|finding| finding.fix.clone());
-    let restart = std::iter::once("systemctl restart hvd".to_owned());
+    let fixes = findings.iter().map(|finding| finding.fix.clone());
+    let restart = std::iter::once(format!("systemctl restart {whose}"));
     bad(
         id,
         CheckStatus::Fail,
         said.join(" "),
-        why,
+        &why,
         fixes.chain(restart),
     )
 }
@@ -221,14 +237,19 @@ mod tests {
     #[test]
     fn health_tells_every_wrong_right_with_what_mends_it() {
         let mut facts = facts(|_| {});
-        assert_eq!(check(&facts).status, CheckStatus::Pass);
+        assert!(
+            all(&facts)
+                .iter()
+                .all(|check| check.status == CheckStatus::Pass)
+        );
         facts.rights = [
             Finding::excess("hvd runs as root.", "User=hvd"),
             Finding::missing("It can't make its socket.", "chown"),
         ]
         .into();
-        let told = check(&facts);
+        let [told, of_the_broker] = all(&facts);
         assert_eq!(told.status, CheckStatus::Fail);
+        assert_eq!(of_the_broker.status, CheckStatus::Pass);
         assert_eq!(told.observed, "hvd runs as root. It can't make its socket.");
         assert_eq!(told.fixes, ["User=hvd", "chown", "systemctl restart hvd"]);
     }

@@ -276,10 +276,11 @@ impl Observer {
 
     async fn refresh_host(&self) -> Result<()> {
         let host = self.answer("host", |host| host.host()).await?;
-        self.0
-            .store
-            .inventory()
-            .note(|snapshot| snapshot.host = Some(Arc::new(host.clone())));
+        let rights = self.answer("rights", |host| host.rights()).await?;
+        self.0.store.inventory().note(|snapshot| {
+            snapshot.host = Some(Arc::new(host.clone()));
+            snapshot.broker_rights = rights.into();
+        });
         self.0
             .store
             .write("observe.host", move |tx| tx.put_host_fact("host", &host))

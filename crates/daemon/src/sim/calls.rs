@@ -22,6 +22,7 @@ use hv_model::{
     image::ImageFacts,
     name::{PoolName, VmName},
     network::Network,
+    rights::Finding,
     size::Size,
     storage::{Pool, PoolPurpose, Volume, VolumeFormat, VolumeRef},
     vm::{Arch, VmState},
@@ -81,6 +82,10 @@ impl Hypervisor for SimulatedHost {
             death: Arc::clone(&self.death),
             behalf: Some(person.clone()),
         })
+    }
+
+    fn rights(&self) -> Result<Vec<Finding>> {
+        self.look("rights", |state| Ok(state.findings.clone()))
     }
 
     fn host(&self) -> Result<Host> {

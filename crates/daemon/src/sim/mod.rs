@@ -27,6 +27,7 @@ use hv_model::{
     hypervisor::{Behalf, Fact, ForeignVm, HypervisorError},
     id::VmId,
     refusal::GuardRefusal,
+    rights::Finding,
     size::Size,
     storage::{Volume, VolumeRef},
     vm::VmState,
@@ -64,6 +65,11 @@ impl SimulatedHost {
     /// Sets what goes wrong from now on.
     pub fn set_faults(&self, change: impl FnOnce(&mut Faults)) {
         change(&mut self.state().faults);
+    }
+
+    /// Sets what is wrong with the rights of whoever works at it.
+    pub fn set_rights(&self, findings: Vec<Finding>) {
+        self.state().findings = findings;
     }
 
     /// Lets so much time pass: guests that are due boot, shut down or reboot.

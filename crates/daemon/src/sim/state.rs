@@ -13,6 +13,7 @@ use hv_model::{
     },
     id::VmId,
     network::Network,
+    rights::Finding,
     size::Size,
     storage::{PoolPurpose, Volume, VolumeFormat, VolumeRef},
     vm::VmState,
@@ -31,6 +32,8 @@ pub(super) struct State {
     pub(super) volumes: BTreeMap<VolumeRef, StoredVolume>,
     pub(super) networks: Vec<Network>,
     pub(super) faults: Faults,
+    /// What is wrong with the rights of whoever works at it.
+    pub(super) findings: Vec<Finding>,
     pub(super) subscribers: Vec<SyncSender<Fact>>,
     /// What guests will do, in the order of time and, within it, of asking.
     agenda: BTreeMap<(Duration, u64), (VmId, GuestAct)>,
@@ -99,6 +102,7 @@ impl State {
                 .into_iter()
                 .collect(),
             faults: Faults::default(),
+            findings: Vec::new(),
             subscribers: Vec::new(),
             agenda: BTreeMap::new(),
             asked: 0,

@@ -18,6 +18,7 @@ use hv_model::{
     network::Network,
     operation::OperationState,
     plan::{self, Change},
+    rights::Finding,
     storage::{Pool, VolumeRef},
     vm::VmState,
 };
@@ -88,6 +89,8 @@ pub struct Snapshot {
     pub worked_on: Arc<BTreeSet<VmId>>,
     /// How many differences periodic resyncs found since the daemon started.
     pub missed_facts: u64,
+    /// What is wrong with the broker's rights, as it says.
+    pub broker_rights: Arc<[Finding]>,
 }
 
 impl Inventory {
@@ -124,6 +127,7 @@ impl Inventory {
             strays: Arc::default(),
             worked_on: Arc::new(state.operations.keys().copied().collect()),
             missed_facts: 0,
+            broker_rights: Arc::default(),
         };
         Ok(Self(Arc::new(Inner {
             state: Mutex::new(state),

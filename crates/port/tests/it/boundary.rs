@@ -44,6 +44,7 @@ fn calls_arrive_with_their_arguments_and_answers_come_back() {
         disks: Vec::new(),
     };
     client.define(&definition).unwrap();
+    assert_eq!(client.rights().unwrap()[0].what, "It may too much.");
     let asked = served.fake.asked();
     assert_eq!(asked[0..2], ["host", "details 2"]);
     assert!(

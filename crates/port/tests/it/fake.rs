@@ -23,6 +23,7 @@ use hv_model::{
     image::ImageFacts,
     name::{PoolName, VmName},
     network::Network,
+    rights::Finding,
     size::Size,
     storage::{Pool, Volume, VolumeFormat, VolumeRef},
     vm::{Arch, VmState},
@@ -96,6 +97,10 @@ impl Hypervisor for Fake {
             behalf,
             ..self.clone()
         })
+    }
+    fn rights(&self) -> Result<Vec<Finding>> {
+        self.note("rights")?;
+        Ok(vec![Finding::excess("It may too much.", "Take it away.")])
     }
     fn host(&self) -> Result<Host> {
         self.note("host")?;

@@ -10,7 +10,7 @@ use hv_model::hypervisor::{Hypervisor, HypervisorErrorKind, Result};
 
 use crate::fake::Served;
 
-const GREETING: &[u8] = b"HV-PORT\n\0\0\0\x02";
+const GREETING: &[u8] = b"HV-PORT\n\0\0\0\x03";
 
 /// Says these bytes and nothing more, and returns the server's last words.
 fn last_words(served: &Served, bytes: &[u8]) -> String {

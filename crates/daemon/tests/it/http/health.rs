@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hv_model::size::Size;
+use hv_model::{rights::Finding, size::Size};
 use serde_json::{Value, json};
 
 use super::Daemon;
@@ -50,6 +50,33 @@ async fn a_pool_without_space_fails() {
         .await;
     let health = daemon.get("/v1/health").await.json();
     assert_eq!(check(&health, "pool.space")["status"], "fail", "{health:#}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_broker_s_rights_is_told_once_it_is_found_again() {
+    let daemon = Daemon::start().await;
+    let health = daemon.get("/v1/health").await.json();
+    assert_eq!(check(&health, "broker.rights")["status"], "pass");
+    let open = "Everybody on this host can open libvirt's socket.";
+    daemon
+        .host
+        .set_rights(vec![Finding::excess(open, "chmod 0660 it")]);
+    daemon.host.lose("the broker starts again");
+    daemon.until(|snapshot| !snapshot.freshness.live).await;
+    daemon.host.find();
+    daemon
+        .until(|snapshot| !snapshot.broker_rights.is_empty())
+        .await;
+    let health = daemon.get("/v1/health").await.json();
+    let told = check(&health, "broker.rights");
+    assert_eq!(
+        (&told["status"], &told["observed"]),
+        (&json!("fail"), &json!(open))
+    );
+    assert_eq!(
+        told["fixes"],
+        json!(["chmod 0660 it", "systemctl restart hv-broker"])
+    );
 }
 
 #[tokio::test]
