@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     fact, own_is_paused,
-    web::{FOREIGN, WEB, address, answered, unserved},
+    web::{FOREIGN, WEB, address, answered, at_address},
 };
 use crate::{
     Actor, Answer, Arena, Attempt, Door, Facts, Layer, Loot, Stage, Trouble, stage::random,
@@ -38,13 +38,8 @@ macro_rules! accounts {
                 set_up(stage, &door, facts)
             },
             run: |arena, facts| {
-                let Some(door) = address(arena) else {
-                    return Ok(unserved());
-                };
-                let mut loot = Loot::default();
                 let run: fn(&Arena, &Door, &Facts, &mut Loot) -> Result<(), Trouble> = $run;
-                run(arena, &door, facts, &mut loot)?;
-                Ok(loot)
+                at_address(arena, |door, loot| run(arena, door, facts, loot))
             },
             evidence: $evidence,
             clear: remove_account,

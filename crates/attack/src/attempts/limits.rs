@@ -10,8 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::web::by_any_way;
 use crate::{
-    Actor, Arena, Attempt, Door, Layer, Loot, Off, Trouble,
+    Actor, Attempt, Door, Layer, Loot, Off, Trouble,
     http::{Stream, request},
 };
 
@@ -32,9 +33,7 @@ macro_rules! floods {
             off: &[Off::Past],
             run: |arena, _| {
                 let run: fn(&Door, &mut Loot) -> Result<(), Trouble> = $run;
-                let mut loot = Loot::default();
-                run(&door(arena)?, &mut loot)?;
-                Ok(loot)
+                by_any_way(arena, run)
             },
             ..Attempt::PLAIN
         }),*];
@@ -135,19 +134,6 @@ floods! {
             pour(&mut *stream, &ask, ask.len() * 100_000, loot);
             Ok(())
         };
-}
-
-/// The way in that the actor has.
-fn door(arena: &Arena) -> Result<Door, Trouble> {
-    let door = arena.hvd();
-    match (door.open(), &arena.address) {
-        (Ok(_), _) => Ok(door),
-        (Err(_), Some(address)) => Ok(Door::Tcp(address.clone())),
-        (Err(error), None) => Err(Trouble(format!(
-            "hvd's socket is closed to them ({error}), and hvd serves no address: [listen] in its \
-             configuration"
-        ))),
-    }
 }
 
 /// Sends the same again and again, at most so many bytes, until the other side takes no more.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::own_is_paused;
-use crate::{Actor, Arena, Attempt, Door, Layer, Loot, Off, http::request};
+use crate::{Actor, Arena, Attempt, Door, Layer, Loot, Off, Trouble, http::request};
 
 const ANYBODY: &[Actor] = &[Actor::Anonymous];
 
@@ -20,15 +20,13 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         success: "anything of the host stands in an answer",
         layer: Layer::Login,
         run: |arena, _| {
-            let mut loot = Loot::default();
-            let Some(door) = address(arena) else {
-                return Ok(unserved());
-            };
-            for path in LOOKS {
-                let answer = door.get(path)?;
-                loot.answer_at_all(path, &answer);
-            }
-            Ok(loot)
+            at_address(arena, |door, loot| {
+                for path in LOOKS {
+                    let answer = door.get(path)?;
+                    loot.answer_at_all(path, &answer);
+                }
+                Ok(())
+            })
         },
         evidence: |_, _, loot| answered(loot),
         ..WEB
@@ -39,26 +37,24 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         success: "the VM was changed",
         layer: Layer::Login,
         run: |arena, _| {
-            let mut loot = Loot::default();
-            let Some(door) = address(arena) else {
-                return Ok(unserved());
-            };
-            let victim = &arena.victim.name;
-            for action in ["pause", "force-off"] {
+            at_address(arena, |door, loot| {
+                let victim = &arena.victim.name;
+                for action in ["pause", "force-off"] {
+                    loot.answer(&door.change(
+                        "POST",
+                        &format!("/v1/vms/{victim}/{action}"),
+                        &json!(null),
+                    )?);
+                }
+                let change = json!({"description": "changed"});
+                loot.answer(&door.change("PATCH", &format!("/v1/vms/{victim}"), &change)?);
                 loot.answer(&door.change(
-                    "POST",
-                    &format!("/v1/vms/{victim}/{action}"),
+                    "DELETE",
+                    &format!("/v1/vms/{victim}?running=force-off"),
                     &json!(null),
                 )?);
-            }
-            let change = json!({"description": "changed"});
-            loot.answer(&door.change("PATCH", &format!("/v1/vms/{victim}"), &change)?);
-            loot.answer(&door.change(
-                "DELETE",
-                &format!("/v1/vms/{victim}?running=force-off"),
-                &json!(null),
-            )?);
-            Ok(loot)
+                Ok(())
+            })
         },
         ..WEB
     },
@@ -68,24 +64,22 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         success: "anything of the host stands in an answer",
         layer: Layer::Login,
         run: |arena, _| {
-            let mut loot = Loot::default();
-            let Some(door) = address(arena) else {
-                return Ok(unserved());
-            };
-            for (name, value) in [
-                ("X-Forwarded-User", "root"),
-                ("X-Remote-User", "root"),
-                ("Remote-User", "root"),
-                ("Authorization", "Basic cm9vdDo="),
-                ("Authorization", "Bearer root"),
-                ("Authorization", "Bearer "),
-                ("Cookie", "__Host-session=root; session=root"),
-                ("X-Forwarded-For", "127.0.0.1"),
-            ] {
-                let answer = door.ask("GET", "/v1/vms", &[(name, value)], None)?;
-                loot.answer_at_all(name, &answer);
-            }
-            Ok(loot)
+            at_address(arena, |door, loot| {
+                for (name, value) in [
+                    ("X-Forwarded-User", "root"),
+                    ("X-Remote-User", "root"),
+                    ("Remote-User", "root"),
+                    ("Authorization", "Basic cm9vdDo="),
+                    ("Authorization", "Bearer root"),
+                    ("Authorization", "Bearer "),
+                    ("Cookie", "__Host-session=root; session=root"),
+                    ("X-Forwarded-For", "127.0.0.1"),
+                ] {
+                    let answer = door.ask("GET", "/v1/vms", &[(name, value)], None)?;
+                    loot.answer_at_all(name, &answer);
+                }
+                Ok(())
+            })
         },
         evidence: |_, _, loot| answered(loot),
         ..WEB
@@ -113,21 +107,19 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         goal: "read answers from a page whose name was made to point to this machine (DNS rebinding)",
         success: "the API answered under the name of that page",
         run: |arena, _| {
-            let mut loot = Loot::default();
-            let Some(door) = address(arena) else {
-                return Ok(unserved());
-            };
-            for host in [
-                "evil.example",
-                "localhost.evil.example",
-                "127.0.0.1.nip.io:80",
-                "[::1].evil.example",
-                "",
-            ] {
-                let answer = door.ask("GET", "/v1/version", &[("Host", host)], None)?;
-                loot.answer_at_all(host, &answer);
-            }
-            Ok(loot)
+            at_address(arena, |door, loot| {
+                for host in [
+                    "evil.example",
+                    "localhost.evil.example",
+                    "127.0.0.1.nip.io:80",
+                    "[::1].evil.example",
+                    "",
+                ] {
+                    let answer = door.ask("GET", "/v1/version", &[("Host", host)], None)?;
+                    loot.answer_at_all(host, &answer);
+                }
+                Ok(())
+            })
         },
         evidence: |_, _, loot| answered(loot),
         ..WEB
@@ -137,30 +129,28 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         goal: "read answers from a page of another origin",
         success: "the API answered, or let that origin read",
         run: |arena, _| {
-            let mut loot = Loot::default();
-            let Some(door) = address(arena) else {
-                return Ok(unserved());
-            };
-            for origin in [
-                FOREIGN,
-                "null",
-                "http://localhost.evil.example",
-                "https://127.0.0.1@evil.example",
-            ] {
-                let answer = door.ask("GET", "/v1/version", &[("Origin", origin)], None)?;
-                let allows = answer
-                    .head
-                    .to_ascii_lowercase()
-                    .contains("access-control-allow-origin");
-                if answer.is_success() || allows {
-                    loot.take(format!(
-                        "ANSWERED {origin}: {}",
-                        String::from_utf8_lossy(&answer.body)
-                    ));
+            at_address(arena, |door, loot| {
+                for origin in [
+                    FOREIGN,
+                    "null",
+                    "http://localhost.evil.example",
+                    "https://127.0.0.1@evil.example",
+                ] {
+                    let answer = door.ask("GET", "/v1/version", &[("Origin", origin)], None)?;
+                    let allows = answer
+                        .head
+                        .to_ascii_lowercase()
+                        .contains("access-control-allow-origin");
+                    if answer.is_success() || allows {
+                        loot.take(format!(
+                            "ANSWERED {origin}: {}",
+                            String::from_utf8_lossy(&answer.body)
+                        ));
+                    }
+                    loot.note(&answer);
                 }
-                loot.note(&answer);
-            }
-            Ok(loot)
+                Ok(())
+            })
         },
         evidence: |_, _, loot| answered(loot),
         ..WEB
@@ -216,39 +206,32 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         layer: Layer::Limits,
         actors: &[Actor::Anonymous, Actor::Operator],
         run: |arena, _| {
-            let mut loot = Loot::default();
-            let door = match address(arena) {
-                Some(door)
-                    if rustix::process::getuid().as_raw()
-                        == Actor::Anonymous.user().unwrap_or(0) =>
-                {
-                    door
+            by_any_way(arena, |door, loot| {
+                let hidden =
+                    String::from_utf8_lossy(&request("GET", "/v1/openapi.json", &[], None))
+                        .into_owned();
+                let long = hidden.len() + 5;
+                for head in [
+                    format!("Content-Length: {long}\r\nTransfer-Encoding: chunked"),
+                    format!("Transfer-Encoding: chunked\r\nContent-Length: {long}"),
+                    format!("Content-Length: {long}\r\nContent-Length: 0"),
+                    format!("Content-Length: 0, {long}"),
+                    "Transfer-Encoding: xchunked\r\nContent-Length: 0".to_owned(),
+                    "Transfer-Encoding: chunked, identity".to_owned(),
+                ] {
+                    let whole = format!(
+                        "POST /v1/nothing HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n0\r\n\r\n{hidden}"
+                    );
+                    let said = door.send(whole.as_bytes(), Duration::from_secs(2))?;
+                    let said = String::from_utf8_lossy(&said);
+                    // The API's description is the answer to nothing but the hidden request.
+                    if said.contains("\"openapi\"") {
+                        loot.take(format!("ANSWERED to {head}"));
+                    }
+                    loot.told(said.lines().next().unwrap_or("no answer"));
                 }
-                _ => arena.hvd(),
-            };
-            let hidden = String::from_utf8_lossy(&request("GET", "/v1/openapi.json", &[], None))
-                .into_owned();
-            let long = hidden.len() + 5;
-            for head in [
-                format!("Content-Length: {long}\r\nTransfer-Encoding: chunked"),
-                format!("Transfer-Encoding: chunked\r\nContent-Length: {long}"),
-                format!("Content-Length: {long}\r\nContent-Length: 0"),
-                format!("Content-Length: 0, {long}"),
-                "Transfer-Encoding: xchunked\r\nContent-Length: 0".to_owned(),
-                "Transfer-Encoding: chunked, identity".to_owned(),
-            ] {
-                let whole = format!(
-                    "POST /v1/nothing HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n0\r\n\r\n{hidden}"
-                );
-                let said = door.send(whole.as_bytes(), Duration::from_secs(2))?;
-                let said = String::from_utf8_lossy(&said);
-                // The API's description is the answer to nothing but the hidden request.
-                if said.contains("\"openapi\"") {
-                    loot.take(format!("ANSWERED to {head}"));
-                }
-                loot.told(said.lines().next().unwrap_or("no answer"));
-            }
-            Ok(loot)
+                Ok(())
+            })
         },
         evidence: |_, _, loot| answered(loot),
         ..WEB
@@ -285,11 +268,34 @@ pub(super) fn address(arena: &Arena) -> Option<Door> {
     })
 }
 
-/// What there is to get where hvd has no address: nothing.
-pub(super) fn unserved() -> Loot {
+/// What is got at hvd's address: nothing, where it has none.
+pub(super) fn at_address(
+    arena: &Arena,
+    attempt: impl FnOnce(&Door, &mut Loot) -> Result<(), Trouble>,
+) -> Result<Loot, Trouble> {
     let mut loot = Loot::default();
-    loot.told("hvd serves no address");
-    loot
+    match address(arena) {
+        Some(door) => attempt(&door, &mut loot)?,
+        None => loot.told("hvd serves no address"),
+    }
+    Ok(loot)
+}
+
+/// What is got by the way to hvd that the actor has: nothing, where there is none.
+pub(super) fn by_any_way(
+    arena: &Arena,
+    attempt: impl FnOnce(&Door, &mut Loot) -> Result<(), Trouble>,
+) -> Result<Loot, Trouble> {
+    let mut loot = Loot::default();
+    let door = arena.hvd();
+    match (door.open(), address(arena)) {
+        (Ok(_), _) => attempt(&door, &mut loot)?,
+        (Err(_), Some(door)) => attempt(&door, &mut loot)?,
+        (Err(error), None) => loot.told(format!(
+            "hvd's socket is closed to them ({error}), and hvd serves no address"
+        )),
+    }
+    Ok(loot)
 }
 
 /// What was answered that must not be.

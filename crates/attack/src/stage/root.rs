@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Trouble, http::Door};
+use crate::{
+    Trouble,
+    http::{Answer, Door},
+};
 
 /// Root's own ways to the host.
 #[derive(Debug, Clone)]
@@ -41,29 +44,14 @@ impl Root {
     /// Changes something, and fails unless it was done.
     pub fn change(&self, method: &str, path: &str, body: &Value) -> Result<Value, Trouble> {
         let answer = self.hvd.change(method, path, body)?;
-        let said = answer.json();
-        let state = said.get("state").and_then(Value::as_str);
-        if answer.is_success() && matches!(state, None | Some("succeeded")) {
-            return Ok(said);
-        }
-        let why = said.pointer("/problem/detail").and_then(Value::as_str);
-        let why = why.map_or_else(|| answer.refusal(), str::to_owned);
-        Err(Trouble(format!("root's {method} of {path} failed: {why}")))
+        done(&answer, &format!("root's {method} of {path}"))
     }
 
     /// Adds an image of plain bytes.
     pub fn add_image(&self, name: &str, bytes: &[u8]) -> Result<(), Trouble> {
         let path = format!("/v1/images/{name}?format=raw&wait=60s");
         let answer = self.hvd.ask("PUT", &path, &[], Some(bytes))?;
-        let state = answer.json();
-        if answer.is_success() && state.get("state").is_some_and(|state| state == "succeeded") {
-            Ok(())
-        } else {
-            Err(Trouble(format!(
-                "root can't add the image {name}: {}",
-                answer.refusal()
-            )))
-        }
+        done(&answer, &format!("root's upload of the image {name}")).map(drop)
     }
 
     /// Runs virsh, which says why it fails.
@@ -77,6 +65,18 @@ impl Root {
         std::fs::write(&file, xml).map_err(Trouble::at(&file))?;
         self.virsh(&["define", &file.to_string_lossy()]).map(drop)
     }
+}
+
+/// What is said of something that was done; why it was not, if it was not.
+fn done(answer: &Answer, what: &str) -> Result<Value, Trouble> {
+    let said = answer.json();
+    let state = said.get("state").and_then(Value::as_str);
+    if answer.is_success() && matches!(state, None | Some("succeeded")) {
+        return Ok(said);
+    }
+    let why = said.pointer("/problem/detail").and_then(Value::as_str);
+    let why = why.map_or_else(|| answer.refusal(), str::to_owned);
+    Err(Trouble(format!("{what} failed: {why}")))
 }
 
 /// Runs virsh on this libvirt.
