@@ -137,6 +137,7 @@ if [[ $kind == test ]]; then
     step tests run_tests
     step fuzzing fuzz_parsers
     step tour scripts/tour.sh
+    step 'docs/install.md under systemd' scripts/installed.sh
     step leftovers check_leftovers
 fi
 

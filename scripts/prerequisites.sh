@@ -11,7 +11,7 @@ readonly PACKAGES=(
     dbus polkitd dnsmasq-base nftables ebtables iproute2
     mtools syslinux syslinux-common fdisk e2fsprogs busybox-static cpio
     libnbd-bin libxml2-utils socat curl jq tmux
-    pkg-config gcc g++ libc6-dev shellcheck procps util-linux systemd
+    pkg-config gcc g++ libc6-dev shellcheck procps util-linux systemd systemd-container
 )
 readonly RUST_MINIMUM=1.89.0
 readonly CARGO_DENY=cargo-deny@0.20.2 CARGO_NEXTEST=cargo-nextest@0.9.143

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use hv_broker::{Access, Broker, Config, Judging, polkit, rights};
 use hv_model::hypervisor::Hypervisor;
 use hv_port::{Server, SocketOwner, rights::Process};
+use sd_notify::NotifyState;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -93,6 +94,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
             }
         })?;
     tracing::info!(socket = %config.socket.display(), "the broker listens");
+    if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
+        tracing::warn!(%error, "systemd can't be told that this daemon can be asked");
+    }
     let host: Arc<dyn Hypervisor> = Arc::new(broker);
     server.run(&host)?;
     tracing::info!("the broker has ended");

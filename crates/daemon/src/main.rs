@@ -22,6 +22,7 @@ use rustix::{
     fs::{FlockOperation, Mode, OFlags},
     process::{Resource, Rlimit},
 };
+use sd_notify::NotifyState;
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
@@ -166,6 +167,9 @@ async fn serve(config: Config, rights: Vec<Finding>) -> Result<(), Failure> {
     tracing::info!(socket = %socket.display(), "hvd serves its API at {}", socket.display());
     let (ending, told) = watch::channel(false);
     let serving = tokio::spawn(server.serve(app.clone(), Ending::new(told)));
+    if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
+        tracing::warn!(%error, "systemd can't be told that this daemon can be asked");
+    }
     tokio::select! {
         _ = terminated.recv() => {}
         _ = interrupted.recv() => {}
