@@ -3,7 +3,7 @@
 
 use clap::{Args, Subcommand};
 use hv_model::{
-    access::{Approval, ApprovalState, Verdict},
+    access::{Approval, ApprovalState, Principal, Verdict},
     id::ApprovalId,
 };
 use jiff::tz::TimeZone;
@@ -39,7 +39,7 @@ pub(crate) enum ApproveCommand {
         "hv approve give 0197f2a4-5c1e-7d3b-9a86-0c2f51d7e3aa --yes" => "without asking",
     ))]
     Give(Decide),
-    /// Refuse a request.
+    /// Refuse a request, also one that was approved and is not done yet; or withdraw your own.
     #[command(after_help = examples!(
         "hv approve refuse 0197f2a4-5c1e-7d3b-9a86-0c2f51d7e3aa" => "shows it, and asks",
         "hv approve refuse 0197f2a4-5c1e-7d3b-9a86-0c2f51d7e3aa --yes" => "without asking",
@@ -87,7 +87,12 @@ pub(crate) async fn run(session: &Session, command: ApproveCommand) -> Result<()
         ApproveCommand::Refuse(decide) => {
             let seen = see(session, &decide, "Refuse this?").await?;
             let done = session.client.refuse(decide.id, &verdict(&seen)).await?;
-            session.answer(&done, |_| "It is refused.\n".into())
+            session.answer(&done, |done| {
+                let by = |principal: &Principal| principal.person().cloned();
+                let is_own = done.decided_by.as_ref().map(by) == Some(by(&done.asked_by));
+                let word = if is_own { "withdrawn" } else { "refused" };
+                format!("It is {word}.\n")
+            })
         }
     }
 }
@@ -168,7 +173,7 @@ fn text(approval: &Approval, zone: &TimeZone, look: Look) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hv_model::access::{Action, Principal, Wish};
+    use hv_model::access::{Action, Wish};
 
     use super::*;
 

@@ -206,6 +206,8 @@ async fn approve(
 }
 
 /// Refuse what somebody asks for
+///
+/// Also what was approved and is not done yet. Whoever asked for it withdraws it so, without any right.
 #[utoipa::path(post, path = "/v1/approvals/{id}/refuse", tag = "access",
     params(("id" = ApprovalId, Path, description = "Its id.")),
     request_body = Verdict,
@@ -221,18 +223,28 @@ async fn refuse(
 
 async fn decide(caller: Caller, key: Key, verdict: Verdict, state: ApprovalState) -> Answer {
     let approval = caller.approval(&key).await?;
-    let may = caller
-        .must_may(Action::ApprovalGive, &Resource::Approvals)
-        .await?;
+    let is_own = caller.principal().person() == approval.asked_by.person();
+    // Not by a token: it may be narrowed to less than its person.
+    let is_token = matches!(caller.principal(), Principal::Token { .. });
+    let may = if is_own && !is_token && state == ApprovalState::Refused {
+        caller.must_not_flood()?;
+        Decision::Allow {
+            policy: "own-request".to_owned(),
+        }
+    } else {
+        caller
+            .must_may(Action::ApprovalGive, &Resource::Approvals)
+            .await?
+    };
     let denied = |detail: String| Err(Refusal::new(ProblemKind::Denied, detail));
     let who = caller.principal().label();
     if state == ApprovalState::Approved {
-        if caller.principal().person() == approval.asked_by.person() {
+        if is_own {
             return denied(format!(
                 "{who} asked for it, and somebody else must approve it."
             ));
         }
-        if matches!(caller.principal(), Principal::Token { .. }) {
+        if is_token {
             return denied("A token is no second person: log in to approve.".to_owned());
         }
         if !caller.might(&approval.wish) {

@@ -142,7 +142,8 @@ impl WriteTransaction<'_> {
         self.sql
             .prepare_cached(
                 "UPDATE approval SET state = ?3, decided_by_json = ?4
-                 WHERE host = ?1 AND id = ?2 AND state = 'waiting' AND expires > ?5",
+                 WHERE host = ?1 AND id = ?2 AND expires > ?5
+                 AND (state = 'waiting' OR (state = 'approved' AND ?3 = 'refused'))",
             )?
             .execute(params![
                 self.host_text(),

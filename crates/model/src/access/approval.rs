@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!  waiting ──▶ approved ──▶ used
-//!     │  └───▶ refused        what is not used an hour after it was asked for has expired
-//!     └──────────▶ (expired) ◀──┘
+//!     ├──▶ refused ◀─┤        what is not used an hour after it was asked for has expired
+//!     └──▶ (expired) ◀
 //! ```
 //!
 //! A request never changes: what is approved is what was asked for, down to the last byte of its

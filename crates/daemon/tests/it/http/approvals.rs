@@ -168,3 +168,34 @@ async fn asking_again_is_the_same_request_and_too_many_are_refused() {
     }
     assert_eq!(give(20).await.json()["kind"], "busy");
 }
+
+#[tokio::test]
+async fn who_asked_withdraws_it_and_who_approved_takes_it_back() {
+    let daemon = office().await;
+    let refuse = async |who: &str, request: &Value| {
+        let path = format!("/v1/approvals/{}/refuse", request["id"].as_str().unwrap());
+        let verdict = json!({ "digest": request["digest"] });
+        daemon
+            .ask_as(named(who), "POST", &path, Some(verdict))
+            .await
+    };
+    daemon.purge("bob", "web", None).await;
+    let request = daemon.requests("bob").await.remove(0);
+    let withdrawn = refuse("bob", &request).await;
+    assert_eq!(withdrawn.json()["state"], "refused", "{}", withdrawn.told());
+    assert_eq!(daemon.requests("bob").await, [Value::Null; 0]);
+
+    daemon.purge("bob", "web", None).await;
+    let request = daemon.requests("bob").await.remove(0);
+    daemon.approve("ada", &request).await;
+    refuse("ada", &request).await;
+    let id = request["id"].as_str().unwrap();
+    let too_late = daemon.purge("bob", "web", Some(id)).await;
+    assert_eq!(
+        too_late.status,
+        StatusCode::FORBIDDEN,
+        "{}",
+        too_late.told()
+    );
+    assert_eq!(refuse("ada", &request).await.status, StatusCode::FORBIDDEN);
+}
