@@ -159,7 +159,7 @@ async fn cancel(session: &Session, id: &str, manner: Manner) -> Result<(), Failu
 }
 
 /// The operation with this id, or the only one whose id ends like this.
-async fn find(session: &Session, text: &str) -> Result<Operation, Failure> {
+pub(crate) async fn find(session: &Session, text: &str) -> Result<Operation, Failure> {
     if let Ok(id) = text.parse::<OperationId>() {
         return Ok(session.client.operation(id, None).await?);
     }

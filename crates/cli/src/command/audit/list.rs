@@ -5,6 +5,7 @@ use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
+use clap_complete::engine::ArgValueCompleter;
 use hv_client::AuditFilter;
 use hv_model::{
     access::Action,
@@ -14,7 +15,10 @@ use hv_model::{
 };
 
 use super::entry;
-use crate::{arguments::action, failure::Failure, output::moment::When, session::Session};
+use crate::{
+    arguments::action, command::operation, complete, failure::Failure, output::moment::When,
+    session::Session,
+};
 
 /// Which entries to list: those that fit everything that is given.
 #[derive(Debug, Args)]
@@ -31,9 +35,9 @@ pub(crate) struct List {
     /// Those that came out like this.
     #[arg(long, value_parser = outcome())]
     outcome: Option<AuditOutcome>,
-    /// Those of this operation.
-    #[arg(long, value_name = "ID")]
-    operation: Option<OperationId>,
+    /// Those of this operation: its id, or the end of it.
+    #[arg(long, value_name = "ID", add = ArgValueCompleter::new(complete::operations))]
+    operation: Option<String>,
     /// Those from then on: how long ago, or a date and time.
     #[arg(long, value_name = "TIME", value_parser = When::parse)]
     since: Option<When>,
@@ -60,12 +64,16 @@ fn outcome() -> impl TypedValueParser<Value = AuditOutcome> {
 pub(super) async fn run(session: &Session, list: List) -> Result<(), Failure> {
     let (now, zone, limit) = (session.now(), session.zone(), list.limit);
     let moment = |when: When| when.moment(now, &zone);
+    let operation = match &list.operation {
+        Some(text) => Some(operation_id(session, text).await?),
+        None => None,
+    };
     let wanted = WantedEntries {
         who: list.who,
         action: list.action,
         target: list.target,
         outcome: list.outcome,
-        operation: list.operation,
+        operation,
         since: list.since.map(moment),
         until: list.until.map(moment),
     };
@@ -75,6 +83,14 @@ pub(super) async fn run(session: &Session, list: List) -> Result<(), Failure> {
         [] if is_narrowed => "No entry fits that.\n".to_owned(),
         items => entry::table(items, &zone, session.look),
     })
+}
+
+/// The operation that is named; one that is not listed any more by its whole id alone.
+async fn operation_id(session: &Session, text: &str) -> Result<OperationId, Failure> {
+    match text.parse() {
+        Ok(id) => Ok(id),
+        Err(_) => Ok(operation::find(session, text).await?.id),
+    }
 }
 
 /// Asks on while what was looked through had too few of them.
