@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `/v1/vms/{vm}/console`: a VM's serial console, as a connection that becomes a stream of bytes.
 
-use std::os::{fd::OwnedFd, unix::net};
+use std::{
+    os::{fd::OwnedFd, unix::net},
+    time::Duration,
+};
 
 use axum::{
     extract::Request,
@@ -11,6 +14,7 @@ use axum::{
 use hv_model::{
     access::Action,
     hypervisor::{HypervisorErrorKind, Takeover},
+    id::VmId,
     problem::{Problem, ProblemKind},
 };
 use hyper::upgrade::OnUpgrade;
@@ -33,6 +37,8 @@ use crate::access::Resource;
 
 /// What the connection becomes.
 const PROTOCOL: &str = "hv-console";
+/// How often it is looked whether who uses a console still may.
+const LOOK: Duration = Duration::from_secs(5);
 /// How many bytes are passed on at once.
 const PIECE: usize = 8 << 10;
 
@@ -97,7 +103,7 @@ async fn console(
         )
     })?;
     caller.peer.be_patient();
-    tokio::spawn(bridge(caller.api, upgrade, console));
+    tokio::spawn(bridge(caller, id, upgrade, console));
     let headers = [
         (header::CONNECTION, HeaderValue::from_static("upgrade")),
         (header::UPGRADE, HeaderValue::from_static(PROTOCOL)),
@@ -137,9 +143,9 @@ fn stream(console: OwnedFd) -> std::io::Result<UnixStream> {
     UnixStream::from_std(console)
 }
 
-/// Passes bytes both ways until either side or the daemon ends. Whoever leaves frees the console
-/// for others at once.
-async fn bridge(api: Api, upgrade: OnUpgrade, console: UnixStream) {
+/// Passes bytes both ways until either side, the right to it or the daemon ends. Whoever leaves
+/// frees the console for others at once.
+async fn bridge(caller: Caller, vm: VmId, upgrade: OnUpgrade, console: UnixStream) {
     let client = match upgrade.await {
         Ok(client) => TokioIo::new(client),
         Err(error) => {
@@ -149,11 +155,31 @@ async fn bridge(api: Api, upgrade: OnUpgrade, console: UnixStream) {
     };
     let (from_client, to_client) = tokio::io::split(client);
     let (from_console, to_console) = console.into_split();
-    let mut ending = api.ending();
+    let mut ending = caller.api.ending();
     tokio::select! {
         () = pass_on(from_client, to_console) => {}
         () = pass_on(from_console, to_client) => {}
+        () = right_ends(&caller, vm) => {}
         () = ending.comes() => {}
+    }
+}
+
+/// Comes once the caller may use this VM's console no longer: by policies, by the end of a grant, or
+/// by what the VM has become.
+async fn right_ends(caller: &Caller, vm: VmId) {
+    let app = caller.api.app();
+    let mut changed = app.access.changed();
+    loop {
+        tokio::select! {
+            _ = changed.changed() => {}
+            () = app.clock.sleep(LOOK) => {}
+        }
+        let snapshot = app.inventory.snapshot();
+        let record = snapshot.vm_by_id(vm);
+        let may = record.is_some_and(|vm| caller.may_see(Action::VmConsole, &Resource::vm(vm)));
+        if !may {
+            return;
+        }
     }
 }
 

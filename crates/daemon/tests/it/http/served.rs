@@ -26,7 +26,7 @@ use hvd::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::UnixStream,
+    net::{TcpStream, UnixStream},
     sync::watch,
     task::JoinHandle,
 };
@@ -174,6 +174,43 @@ async fn a_console_ends_with_the_daemon() {
         .unwrap();
     served.end().await;
     assert_eq!(console.read(&mut [0; 8]).await.unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn a_console_ends_with_the_grant_that_gave_it() {
+    let daemon = Daemon::with_ada().await;
+    let bearer = daemon.bearer().await;
+    daemon.running_vm("web").await;
+    let served = Served::of(daemon).await;
+    let mut console = TcpStream::connect(&served.tcp).await.unwrap();
+    let ask = format!(
+        "GET /v1/vms/web/console HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {bearer}\r\n\
+         Connection: upgrade\r\nUpgrade: hv-console\r\n\r\nhello",
+        served.tcp
+    );
+    console.write_all(ask.as_bytes()).await.unwrap();
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"hello") {
+        assert_ne!(console.read_buf(&mut heard).await.unwrap(), 0, "{heard:?}");
+    }
+    let (access, clock) = (&served.daemon.app.access, &served.daemon.clock);
+    let mut sources = access.sources();
+    sources.grants[0].grant.until = Some(clock.now() + Duration::from_hours(1));
+    access.replace(sources).unwrap();
+    console.write_all(b"again").await.unwrap();
+    console.read_exact(&mut [0; 5]).await.unwrap();
+    let ended = async { console.read(&mut [0; 8]).await.unwrap_or(0) };
+    let time_passes = async {
+        loop {
+            clock.advance(Duration::from_hours(1));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let read = tokio::select! {
+        read = ended => read,
+        () = time_passes => 1,
+    };
+    assert_eq!(read, 0);
 }
 
 #[tokio::test]
