@@ -2,18 +2,17 @@
 //! `hv-broker --config FILE`: serves the port until it is told to stop;
 //! `hv-broker polkit-rules --config FILE`: prints polkit's rules for profile `strict`.
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc, thread};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, thread};
 
 use clap::{Parser, Subcommand};
 use hv_broker::{Access, Broker, Config, Judging, polkit, rights};
 use hv_model::hypervisor::Hypervisor;
-use hv_port::{Server, SocketOwner, rights::Process};
+use hv_port::{Server, SocketOwner, logging, rights::Process};
 use sd_notify::NotifyState;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
 };
-use tracing_subscriber::EnvFilter;
 
 /// The one process of Hyper-NixOS that reaches libvirt.
 #[derive(Debug, Parser)]
@@ -44,13 +43,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_env("HV_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
-        .init();
+    logging::start();
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

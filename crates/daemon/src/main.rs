@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use hv_port::rights::{Finding, Process};
+use hv_port::{
+    logging,
+    rights::{Finding, Process},
+};
 use hvd::{
     App, Parts, StartError,
     config::{Config, ConfigError},
@@ -28,7 +31,6 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use tracing_subscriber::EnvFilter;
 
 const HELP: &str = "\
 hvd, the daemon of Hyper-NixOS
@@ -130,12 +132,7 @@ fn answer(request: Request) -> Result<(), Failure> {
 
 fn run(config: Config) -> Result<(), Failure> {
     forbid_core_dumps();
-    let filter = EnvFilter::try_from_env("HV_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-        .init();
+    logging::start();
     raise_file_limit();
     // First, since what is missing may be why what follows fails.
     let rights = examine_rights(&config);

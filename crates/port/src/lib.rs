@@ -20,6 +20,7 @@ mod call;
 mod client;
 mod deadline;
 mod descriptors;
+pub mod logging;
 mod pool;
 pub mod rights;
 mod server;
