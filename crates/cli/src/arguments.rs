@@ -84,13 +84,18 @@ pub(crate) fn usual_socket() -> PathBuf {
 
 /// Reads what can be asked for by its name, such as `vm.start`.
 pub(crate) fn action() -> impl TypedValueParser<Value = Action> {
-    let names = Action::ALL.iter().map(|action| action.as_str());
-    PossibleValuesParser::new(names).try_map(|text| {
-        let mut known = Action::ALL.iter();
-        known
-            .find(|action| action.as_str() == text)
-            .copied()
-            .ok_or("no such action")
+    one_of(Action::ALL, Action::as_str)
+}
+
+/// Reads one of these by its name.
+pub(crate) fn one_of<T: Copy + Send + Sync>(
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let names = all.iter().map(move |one| name(*one));
+    PossibleValuesParser::new(names).try_map(move |text| {
+        let mut known = all.iter().copied();
+        known.find(|one| name(*one) == text).ok_or("no such name")
     })
 }
 

@@ -55,6 +55,13 @@ impl Clock {
         }
     }
 
+    /// Puts a manual clock to another time, an earlier one too, as whoever corrects a clock does.
+    pub fn set(&self, time: Timestamp) {
+        if let Source::Manual(now) = &self.0 {
+            now.send_replace(whole_milliseconds(time));
+        }
+    }
+
     /// The time so much later than now.
     pub fn after(&self, time: Duration) -> Timestamp {
         later(self.now(), time)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Coming over the network without an account, or as a page in somebody's browser.
 
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 use serde_json::json;
 
@@ -291,9 +291,10 @@ pub(super) fn by_any_way(
     match (door.open(), address(arena)) {
         (Ok(_), _) => attempt(&door, &mut loot)?,
         (Err(_), Some(door)) => attempt(&door, &mut loot)?,
-        (Err(error), None) => loot.told(format!(
+        (Err(error), None) if error.kind() == ErrorKind::PermissionDenied => loot.told(format!(
             "hvd's socket is closed to them ({error}), and hvd serves no address"
         )),
+        (Err(error), None) => return Err(error.into()),
     }
     Ok(loot)
 }

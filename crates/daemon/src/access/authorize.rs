@@ -97,9 +97,8 @@ impl Access {
             return;
         }
         *in_force = Arc::new(policies);
-        drop(in_force);
         *memory = Memory::default();
-        drop(memory);
+        // While nobody can read them: else a list of before could be taken for one of now.
         self.0.changed.send_modify(|version| *version += 1);
     }
 

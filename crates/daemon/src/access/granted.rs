@@ -101,10 +101,7 @@ fn grantees(subject: &Subject) -> impl Iterator<Item = Grantee> {
 
 /// Whether a grant to this is one to them.
 pub(super) fn is_for(to: &Grantee, subject: &Subject) -> bool {
-    match to {
-        Grantee::User(name) => subject.principal.person() == Some(name),
-        Grantee::Group(name) => subject.groups.contains(name),
-    }
+    grantees(subject).any(|theirs| theirs == *to)
 }
 
 /// Whether a grant of theirs that holds there holds on this.

@@ -34,20 +34,24 @@ impl<W: Eq + Hash> Allowance<W> {
     /// Whether they may do it once more now; if not, how long they must wait.
     pub(super) fn take(&self, who: W, now: Timestamp) -> Result<(), Duration> {
         let within = SignedDuration::try_from(self.within).unwrap_or(SignedDuration::MAX);
-        let since = |began: Timestamp| now.duration_since(began);
+        // A clock that was set back would make them wait longer.
+        let is_over = |began: Timestamp| {
+            let since = now.duration_since(began);
+            since.is_negative() || since >= within
+        };
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         if used.len() >= KEPT {
-            used.retain(|_, (began, _)| since(*began) < within);
+            used.retain(|_, (began, _)| !is_over(*began));
         }
         let (began, times) = used.entry(who).or_insert((now, 0));
-        if since(*began) >= within {
+        if is_over(*began) {
             (*began, *times) = (now, 0);
         }
         if *times < self.times {
             *times += 1;
             return Ok(());
         }
-        let left = within.saturating_sub(since(*began));
+        let left = within.saturating_sub(now.duration_since(*began));
         Err(left.try_into().unwrap_or(self.within))
     }
 }
@@ -67,6 +71,8 @@ mod tests {
         let wait = |seconds| Err(Duration::from_secs(seconds));
         assert_eq!([0, 1, 2, 59].map(take), [Ok(()), Ok(()), wait(58), wait(1)]);
         assert_eq!(take(60), Ok(()));
+        assert_eq!((take(61), take(62)), (Ok(()), wait(58)));
+        assert_eq!(take(30), Ok(()), "the clock was set back");
     }
 
     #[test]

@@ -100,6 +100,12 @@ async fn list(caller: Caller, Query(query): Query<AuditQuery>) -> Answer {
         since: query.since,
         until: query.until,
     };
+    // One search at a time: all of them together must not keep everybody else from the store.
+    let _turn = if wanted == WantedEntries::default() {
+        None
+    } else {
+        Some(caller.api.searching().lock().await)
+    };
     let read = store.read(move |read| read.audit(&wanted, page, limit));
     let read = read.await?;
     // Only now, so that nobody finds their own look on top.

@@ -17,7 +17,8 @@ use hv_model::{
 };
 
 use super::{
-    Api, RECORDED_A_MINUTE,
+    Api, RECORDED_A_DAY, RECORDED_A_MINUTE,
+    allowance::Allowance,
     credential::Credentials,
     refusal::{Answer, Refusal},
 };
@@ -85,6 +86,17 @@ pub(super) struct Caller {
     pub(super) assurance: Assurance,
     /// The approval that they name for what they ask.
     pub(super) approval: Option<ApprovalId>,
+    /// Whether this request counts already among those that are written down.
+    pub(super) counted: Arc<AtomicBool>,
+}
+
+/// By whose hand a person asks: a token that runs wild must not keep its person from stopping it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Hand {
+    /// Their own.
+    Own,
+    /// That of their tokens, all of them together.
+    Token,
 }
 
 impl FromRequestParts<Api> for Caller {
@@ -108,6 +120,7 @@ impl FromRequestParts<Api> for Caller {
                 .get::<Credentials>()
                 .map_or(Assurance::None, Credentials::assurance),
             approval: approval(&parts.headers)?,
+            counted: Arc::default(),
         })
     }
 }
@@ -157,19 +170,27 @@ impl Caller {
         self.must_may(action, resource).await.map(drop)
     }
 
-    /// Refuses somebody who asks on and on for what is written down.
+    /// Refuses somebody who asks on and on for what is written down. A request counts once.
     pub(super) fn must_not_flood(&self) -> Answer<()> {
         let principal = self.principal();
         let Some(person) = principal.person().filter(|_| !principal.is_root()) else {
             return Ok(());
         };
-        let asked = self.api.asked();
+        if self.counted.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let hand = match principal {
+            Principal::Token { .. } => Hand::Token,
+            _ => Hand::Own,
+        };
         let now = self.api.app().clock.now();
-        asked.take(person.clone(), now).map_err(|wait| {
+        let take = |allowance: &Allowance<_>| allowance.take((person.clone(), hand), now);
+        self.api.0.asked.iter().try_for_each(take).map_err(|wait| {
             let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
             let detail = format!(
-                "{} asked more than {RECORDED_A_MINUTE} times within a minute for changes, or for \
-                 what they may not do. In {seconds} s they may go on.",
+                "{} asked more than {RECORDED_A_MINUTE} times within a minute, or \
+                 {RECORDED_A_DAY} times within a day, for changes or for what they may not do. In \
+                 {seconds} s they may go on.",
                 principal.label()
             );
             let problem = Problem::new(ProblemKind::TooManyRequests, detail);

@@ -74,6 +74,7 @@ async fn log_in(
         peer,
         assurance: Assurance::None,
         approval: None,
+        counted: Arc::default(),
     };
     let authenticator = &caller.api.app().authenticator;
     let checked = authenticator
@@ -147,8 +148,19 @@ async fn failed(caller: &Caller, name: &str, problem: Problem) -> Answer<Refusal
     Ok(problem.into())
 }
 
-/// Records what somebody may do by what they have shown.
+/// Records what somebody may do by what they have shown, unless they ask for it on and on.
 pub(super) async fn allowed(
+    caller: &Caller,
+    action: Action,
+    resource: &Resource<'_>,
+    policy: &str,
+) -> Answer<()> {
+    caller.must_not_flood()?;
+    noted(caller, action, resource, policy).await
+}
+
+/// The same for what ends something: that was made, and making it counted.
+pub(super) async fn noted(
     caller: &Caller,
     action: Action,
     resource: &Resource<'_>,
@@ -171,7 +183,7 @@ async fn log_out(caller: Caller, credentials: Credentials, _: Query<NoParameters
         return Err(Refusal::new(ProblemKind::WrongState, detail));
     };
     let resource = Resource::Account(&session.account);
-    allowed(&caller, Action::AccountChange, &resource, "own-session").await?;
+    noted(&caller, Action::AccountChange, &resource, "own-session").await?;
     let app = caller.api.app();
     let write = move |write: &WriteTransaction<'_>| write.remove_session(session.id);
     app.store.write("log out", write).await?;

@@ -61,7 +61,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, middleware};
 use hv_model::name::UserName;
 
-use self::{allowance::Allowance, membership::Memberships, stored_list::StoredLists};
+use self::{allowance::Allowance, caller::Hand, membership::Memberships, stored_list::StoredLists};
 pub use self::{
     arrival::Arrival,
     caller::{Peer, Transport},
@@ -75,9 +75,12 @@ pub use self::{
 use crate::app::App;
 
 const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How much a person may ask for in a minute that is written to the audit log: changes, and what
 /// they may not do. It is more than anybody types, and a script that makes many VMs waits a little.
 const RECORDED_A_MINUTE: u32 = 600;
+/// And in a day: with what becomes of it that is some 20 MB of the log.
+const RECORDED_A_DAY: u32 = 20_000;
 
 /// What every request is answered from. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -94,8 +97,10 @@ struct Inner {
     memberships: Memberships,
     /// How many failed logins are written to the audit log.
     guesses: Allowance,
-    /// How much each person may ask for that is written there.
-    asked: Allowance<UserName>,
+    /// How much each person, and the tokens of each, may ask for that is written there.
+    asked: [Allowance<(UserName, Hand)>; 2],
+    /// Held by whoever searches the audit log, which is work.
+    searching: tokio::sync::Mutex<()>,
     /// Whether the daemon ends, so that streams without an end must.
     ending: Ending,
 }
@@ -110,7 +115,11 @@ impl Api {
             memberships: Memberships::default(),
             vms: StoredLists::default(),
             guesses: Allowance::new(60, MINUTE),
-            asked: Allowance::new(RECORDED_A_MINUTE, MINUTE),
+            asked: [
+                Allowance::new(RECORDED_A_MINUTE, MINUTE),
+                Allowance::new(RECORDED_A_DAY, DAY),
+            ],
+            searching: tokio::sync::Mutex::default(),
             ending,
         }))
     }
@@ -131,8 +140,8 @@ impl Api {
         &self.0.guesses
     }
 
-    fn asked(&self) -> &Allowance<UserName> {
-        &self.0.asked
+    fn searching(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.searching
     }
 
     fn vms(&self) -> &StoredLists {

@@ -10,7 +10,7 @@ use super::{
     Api,
     account::{OfWhom, must_administer, own_person},
     caller::Caller,
-    login::{allowed, private},
+    login::{noted, private},
     path::Key,
     query::{NoParameters, Query},
     refusal::Answer,
@@ -52,7 +52,7 @@ async fn end(caller: Caller, key: Key, _: Query<NoParameters>) -> Answer {
     let session = found.ok_or_else(missing)?;
     let resource = Resource::Account(&session.account);
     if own_person(&caller) == Some(&session.account) {
-        allowed(&caller, Action::AccountChange, &resource, "own-session").await?;
+        noted(&caller, Action::AccountChange, &resource, "own-session").await?;
     } else if caller.may_see(Action::AccessView, &resource) {
         let summary = format!("end a session of {}", session.account);
         must_administer(&caller, &session.account, summary).await?;

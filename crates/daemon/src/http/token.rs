@@ -17,7 +17,7 @@ use super::{
     body::Json,
     caller::Caller,
     credential::Credentials,
-    login::{allowed, private},
+    login::{allowed, noted, private},
     path::Key,
     query::{NoParameters, Query},
     refusal::Answer,
@@ -94,7 +94,7 @@ async fn revoke(caller: Caller, key: Key, _: Query<NoParameters>) -> Answer {
     let token = read.await?.ok_or_else(missing)?;
     let resource = Resource::Account(&token.owner);
     if own.as_ref() == Some(&token.owner) {
-        allowed(&caller, Action::AccountChange, &resource, "own-token").await?;
+        noted(&caller, Action::AccountChange, &resource, "own-token").await?;
     } else if caller.may_see(Action::AccessView, &resource) {
         let summary = format!("revoke a token of {}", token.owner);
         must_administer(&caller, &token.owner, summary).await?;

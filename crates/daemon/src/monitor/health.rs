@@ -251,7 +251,7 @@ pub(super) mod tests {
             strays: Arc::default(),
             worked_on: Arc::default(),
             missed_facts: 0,
-            broker_rights: Arc::default(),
+            broker_rights: None,
         };
         change(&mut snapshot);
         let space = Space {

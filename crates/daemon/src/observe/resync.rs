@@ -61,6 +61,11 @@ struct Taken {
 impl Observer {
     /// Takes over everything as it is on the host.
     pub(super) async fn resync_all(&self) -> Result<()> {
+        let rights = self.answer("rights", |host| host.rights()).await?;
+        self.0
+            .store
+            .inventory()
+            .note(|snapshot| snapshot.broker_rights = Some(rights.into()));
         self.refresh_pools().await?;
         self.refresh_networks().await?;
         let is_new = self
@@ -276,11 +281,10 @@ impl Observer {
 
     async fn refresh_host(&self) -> Result<()> {
         let host = self.answer("host", |host| host.host()).await?;
-        let rights = self.answer("rights", |host| host.rights()).await?;
-        self.0.store.inventory().note(|snapshot| {
-            snapshot.host = Some(Arc::new(host.clone()));
-            snapshot.broker_rights = rights.into();
-        });
+        self.0
+            .store
+            .inventory()
+            .note(|snapshot| snapshot.host = Some(Arc::new(host.clone())));
         self.0
             .store
             .write("observe.host", move |tx| tx.put_host_fact("host", &host))

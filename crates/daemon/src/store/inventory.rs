@@ -89,8 +89,9 @@ pub struct Snapshot {
     pub worked_on: Arc<BTreeSet<VmId>>,
     /// How many differences periodic resyncs found since the daemon started.
     pub missed_facts: u64,
-    /// What is wrong with the broker's rights, as it says.
-    pub broker_rights: Arc<[Finding]>,
+    /// What is wrong with the broker's rights, as it said when it was last found; `None`, if it
+    /// was not yet.
+    pub broker_rights: Option<Arc<[Finding]>>,
 }
 
 impl Inventory {
@@ -127,7 +128,7 @@ impl Inventory {
             strays: Arc::default(),
             worked_on: Arc::new(state.operations.keys().copied().collect()),
             missed_facts: 0,
-            broker_rights: Arc::default(),
+            broker_rights: None,
         };
         Ok(Self(Arc::new(Inner {
             state: Mutex::new(state),

@@ -269,7 +269,6 @@ impl World {
         self
     }
 
-    /// Every event of these kinds so far, by its subject's name.
     /// The newest entries of the audit log.
     pub(crate) async fn audit(&self, limit: u32) -> Vec<AuditEntry> {
         let all = WantedEntries::default();
@@ -277,6 +276,7 @@ impl World {
         read.await.unwrap().items
     }
 
+    /// Every event of these kinds so far, by its subject's name.
     pub(crate) async fn events(&self, kinds: &[EventKind]) -> Vec<Event> {
         let all = self
             .app

@@ -96,6 +96,18 @@ pub struct WantedEntries {
 }
 
 impl WantedEntries {
+    /// What stands in the line of each of them: a line without one of these texts need not be read.
+    /// A line without all of them can still be that of another entry.
+    pub fn words(&self) -> Vec<String> {
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let who = self.who.as_deref().map(quoted);
+        let action = self.action.map(|action| quoted(action.as_str()));
+        let target = self.target.as_deref().map(quoted);
+        let operation = self.operation.map(|id| quoted(&id.to_string()));
+        let words = [who, action, target, operation];
+        words.into_iter().flatten().collect()
+    }
+
     /// Whether an entry is one of them.
     pub fn fits(&self, entry: &AuditEntry) -> bool {
         let Self {
@@ -206,6 +218,44 @@ mod tests {
             },
         ] {
             assert!(!other.fits(&denied()), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_what_is_wanted_stand_in_the_line_of_each_that_fits() {
+        let entry = |principal, target: &str| {
+            let mut entry = denied();
+            if let AuditEvent::Decided(decided) = &mut entry.event {
+                decided.principal = principal;
+                decided.target = target.to_owned();
+                decided.operation = Some("0198c1f0-1111-7222-8333-444455556666".parse().unwrap());
+            }
+            entry
+        };
+        let account = Principal::Account {
+            name: "ada".parse().unwrap(),
+        };
+        for (principal, target) in [
+            (account, "vm/web"),
+            (Principal::System, "vm/a \"b\" \\ \u{1b}[0m ü"),
+            (Principal::Anonymous, ""),
+        ] {
+            let entry = entry(principal.clone(), target);
+            let AuditEvent::Decided(decided) = &entry.event else {
+                panic!("{entry:?}")
+            };
+            let wanted = WantedEntries {
+                who: Some(principal.label().to_owned()),
+                action: Some(decided.action),
+                target: Some(target.to_owned()),
+                operation: decided.operation,
+                ..WantedEntries::default()
+            };
+            let line = serde_json::to_string(&entry).unwrap();
+            assert!(wanted.fits(&entry), "{wanted:?}");
+            for word in wanted.words() {
+                assert!(line.contains(&word), "{word} in {line}");
+            }
         }
     }
 

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `hv audit list`: who asked for what, whether they might, and how it ended.
 
-use clap::{
-    Args,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 use hv_client::AuditFilter;
 use hv_model::{
@@ -16,7 +13,11 @@ use hv_model::{
 
 use super::entry;
 use crate::{
-    arguments::action, command::operation, complete, failure::Failure, output::moment::When,
+    arguments::{action, one_of},
+    command::operation,
+    complete,
+    failure::Failure,
+    output::moment::When,
     session::Session,
 };
 
@@ -33,7 +34,7 @@ pub(crate) struct List {
     #[arg(long = "on", value_name = "WHAT")]
     target: Option<String>,
     /// Those that came out like this.
-    #[arg(long, value_parser = outcome())]
+    #[arg(long, value_parser = one_of(AuditOutcome::ALL, AuditOutcome::as_str))]
     outcome: Option<AuditOutcome>,
     /// Those of this operation: its id, or the end of it.
     #[arg(long, value_name = "ID", add = ArgValueCompleter::new(complete::operations))]
@@ -47,17 +48,6 @@ pub(crate) struct List {
     /// How many entries at most.
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
-}
-
-fn outcome() -> impl TypedValueParser<Value = AuditOutcome> {
-    let names = AuditOutcome::ALL.iter().map(|outcome| outcome.as_str());
-    PossibleValuesParser::new(names).try_map(|text| {
-        let mut known = AuditOutcome::ALL.iter();
-        known
-            .find(|outcome| outcome.as_str() == text)
-            .copied()
-            .ok_or("no such outcome")
-    })
 }
 
 /// Lists them.

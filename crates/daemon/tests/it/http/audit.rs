@@ -12,7 +12,11 @@ use hv_model::{
     access::{Action, Decision, Principal},
     audit::{End, Trust, verify},
 };
-use serde_json::Value;
+use hvd::{
+    access::Subject,
+    http::{Peer, Transport},
+};
+use serde_json::{Value, json};
 
 use super::{Daemon, named, user};
 
@@ -150,8 +154,30 @@ async fn nobody_fills_the_log_by_asking_on_and_on() {
     assert_eq!(denied("bob").await.status, StatusCode::FORBIDDEN);
     let looked = daemon.ask_as(named("eve"), "GET", "/v1/vms", None).await;
     assert_eq!(looked.status, StatusCode::OK, "what is not recorded");
+    let token = json!({ "name": "ci", "scope": { "roles": ["viewer"] } });
+    let made = daemon.ask_as(named("eve"), "POST", "/v1/tokens", Some(token));
+    assert_eq!(made.await.status, StatusCode::TOO_MANY_REQUESTS);
     daemon.clock.advance(Duration::from_mins(1));
     assert_eq!(denied("eve").await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_token_that_runs_wild_leaves_its_person_free() {
+    let daemon = Daemon::start().await;
+    let token = || {
+        let principal = Principal::Token {
+            token: "ci".parse().unwrap(),
+            name: "eve".parse().unwrap(),
+        };
+        Peer::new(Subject::new(principal), Transport::Unix)
+    };
+    let by_token = async || daemon.ask_as(token(), "GET", "/v1/access", None).await;
+    for _ in 0..600 {
+        by_token().await;
+    }
+    assert_eq!(by_token().await.status, StatusCode::TOO_MANY_REQUESTS);
+    let by_eve = daemon.ask_as(named("eve"), "GET", "/v1/access", None).await;
+    assert_eq!(by_eve.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

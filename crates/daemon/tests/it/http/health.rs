@@ -65,7 +65,12 @@ async fn what_is_wrong_with_the_broker_s_rights_is_told_once_it_is_found_again()
     daemon.until(|snapshot| !snapshot.freshness.live).await;
     daemon.host.find();
     daemon
-        .until(|snapshot| !snapshot.broker_rights.is_empty())
+        .until(|snapshot| {
+            snapshot
+                .broker_rights
+                .as_ref()
+                .is_some_and(|told| !told.is_empty())
+        })
         .await;
     let health = daemon.get("/v1/health").await.json();
     let told = check(&health, "broker.rights");
@@ -74,7 +79,7 @@ async fn what_is_wrong_with_the_broker_s_rights_is_told_once_it_is_found_again()
         (&json!("fail"), &json!(open))
     );
     assert_eq!(
-        told["fixes"],
+        told["try"],
         json!(["chmod 0660 it", "systemctl restart hv-broker"])
     );
 }
