@@ -22,6 +22,7 @@ use hv_model::{
     image::ImageFacts,
     name::{PoolName, VmName},
     network::Network,
+    rights::Finding,
     size::Size,
     storage::{Pool, Volume, VolumeFormat, VolumeRef},
 };
@@ -88,6 +89,7 @@ macro_rules! refusing {
 
 refusing! {
     host() -> Host;
+    rights() -> Vec<Finding>;
     vms() -> Vec<VmFacts>;
     details(&[VmId]) -> Vec<VmDetails>;
     stats() -> Vec<VmStats>;
