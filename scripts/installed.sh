@@ -37,19 +37,21 @@ container='' leader=''
 end() {
     trap - EXIT
     stop
-    umount --lazy "$root" "$work/memory" 2>/dev/null || true
+    umount --recursive --lazy "$root" "$work/memory" 2>/dev/null || true
     rm -rf --one-file-system "$work"
 }
 
 copy_system() {
-    local place
-    for place in /usr /var /etc; do
-        ! mountpoint --quiet "$place" || fail "$place is a file system of its own, and no part of the copy"
-    done
+    local place layer
     mkdir "$work/memory" "$root"
     mount -t tmpfs -o mode=755 tmpfs "$work/memory"
-    mkdir "$work/memory/"{upper,work}
-    mount -t overlay -o "lowerdir=/,upperdir=$work/memory/upper,workdir=$work/memory/work" overlay "$root"
+    for place in / /usr /var /etc; do
+        # A copy of one file system is none of what is mounted in it.
+        mountpoint --quiet "$place" || continue
+        layer=$work/memory/${place//\//-}
+        mkdir "$layer" "$layer/"{upper,work}
+        mount -t overlay -o "lowerdir=$place,upperdir=$layer/upper,workdir=$layer/work" overlay "$root$place"
+    done
     echo "$work" >"$root/$MARK"
     # What is enabled on this machine is not to run twice, and nothing of ours is there yet.
     rm -rf "$root"/etc/systemd/system/*.{wants,requires} "$root/etc/rc.local" \
@@ -109,6 +111,7 @@ blocks() {
         inside' docs/install.md | sed "s,target/release/,$CARGO_TARGET_DIR/debug/,g"
 }
 follow() { blocks "$1" "$2" | inside bash -euxo pipefail -s >"$work/follow.log" 2>&1 || show "$work/follow.log"; }
+
 # Shows the end of a log and what the system complains of, and fails.
 show() {
     tail -n 40 "$1" >&2
@@ -131,9 +134,9 @@ until_so() {
 
 # The daemons run, complain of nothing, and none of their checks fails.
 check_daemons() {
+    local complaints unit
     until_so bash -c 'hv --json | jq --exit-status .freshness.live'
     for unit in hvd hv-broker; do until_so systemctl is-active "$unit"; done
-    local complaints unit
     complaints=$(inside journalctl --quiet --boot --priority err --unit hvd --unit hv-broker --output cat)
     [[ -z $complaints ]] || fail "$step: the daemons complain: $complaints"
     complaints=$(inside hv --json | jq --raw-output '.checks[] | select(.status == "fail") | .id + ": " + .observed')
