@@ -221,6 +221,11 @@ async fn entries_are_found_by_who_what_on_what_outcome_operation_and_time() {
         ["ended vm.create vm/db", "decided vm.create vm/db"]
     );
     assert_eq!(found("who=mallory").await, [""; 0]);
+    // A clock that was wrong for a while hides nothing.
+    daemon.clock.set("2020-01-01T00:00:00Z".parse().unwrap());
+    daemon.ask_as(named("eve"), "GET", "/v1/access", None).await;
+    daemon.clock.set("2026-01-02T05:00:00Z".parse().unwrap());
+    assert_eq!(found("who=eve&since=2026-01-01T00:00:00Z").await.len(), 1);
     for bad in [
         "outcome=fine",
         "action=vm.fly",
