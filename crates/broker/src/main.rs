@@ -7,8 +7,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, thread};
 use clap::{Parser, Subcommand};
 use hv_broker::{Access, Broker, Config, Judging, polkit, rights};
 use hv_model::hypervisor::Hypervisor;
-use hv_port::{Server, SocketOwner, logging, rights::Process};
-use sd_notify::NotifyState;
+use hv_port::{Server, SocketOwner, rights::Process, service};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -43,7 +42,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    logging::start();
+    service::start_log();
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -87,9 +86,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
             }
         })?;
     tracing::info!(socket = %config.socket.display(), "the broker listens");
-    if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
-        tracing::warn!(%error, "systemd can't be told that this daemon can be asked");
-    }
+    service::tell_ready();
     let host: Arc<dyn Hypervisor> = Arc::new(broker);
     server.run(&host)?;
     tracing::info!("the broker has ended");

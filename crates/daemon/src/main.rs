@@ -11,8 +11,8 @@ use std::{
 };
 
 use hv_port::{
-    logging,
     rights::{Finding, Process},
+    service,
 };
 use hvd::{
     App, Parts, StartError,
@@ -25,7 +25,6 @@ use rustix::{
     fs::{FlockOperation, Mode, OFlags},
     process::{Resource, Rlimit},
 };
-use sd_notify::NotifyState;
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
@@ -132,7 +131,7 @@ fn answer(request: Request) -> Result<(), Failure> {
 
 fn run(config: Config) -> Result<(), Failure> {
     forbid_core_dumps();
-    logging::start();
+    service::start_log();
     raise_file_limit();
     // First, since what is missing may be why what follows fails.
     let rights = examine_rights(&config);
@@ -164,9 +163,7 @@ async fn serve(config: Config, rights: Vec<Finding>) -> Result<(), Failure> {
     tracing::info!(socket = %socket.display(), "hvd serves its API at {}", socket.display());
     let (ending, told) = watch::channel(false);
     let serving = tokio::spawn(server.serve(app.clone(), Ending::new(told)));
-    if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
-        tracing::warn!(%error, "systemd can't be told that this daemon can be asked");
-    }
+    service::tell_ready();
     tokio::select! {
         _ = terminated.recv() => {}
         _ = interrupted.recv() => {}

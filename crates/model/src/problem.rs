@@ -4,7 +4,7 @@
 //! On the wire a problem is `application/problem+json` (RFC 9457) with a `hint` and commands to
 //! `try`. The command line, the dashboard and `hv explain SLUG` show the same entry.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -335,6 +335,16 @@ impl Problem {
             commands: Vec::new(),
             retry_after: None,
             faults: Vec::new(),
+        }
+    }
+
+    /// A problem that waiting solves: its answer, and what `detail` makes of them, say how many whole
+    /// seconds.
+    pub fn too_soon(kind: ProblemKind, wait: Duration, detail: impl FnOnce(u64) -> String) -> Self {
+        let seconds = u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new(kind, detail(seconds))
         }
     }
 

@@ -20,10 +20,10 @@ mod call;
 mod client;
 mod deadline;
 mod descriptors;
-pub mod logging;
 mod pool;
 pub mod rights;
 mod server;
+pub mod service;
 mod wire;
 
 pub use client::{Client, Timeouts};

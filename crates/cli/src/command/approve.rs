@@ -88,8 +88,8 @@ pub(crate) async fn run(session: &Session, command: ApproveCommand) -> Result<()
             let seen = see(session, &decide, "Refuse this?").await?;
             let done = session.client.refuse(decide.id, &verdict(&seen)).await?;
             session.answer(&done, |done| {
-                let by = |principal: &Principal| principal.person().cloned();
-                let is_own = done.decided_by.as_ref().map(by) == Some(by(&done.asked_by));
+                let by = done.decided_by.as_ref().and_then(Principal::person);
+                let is_own = by == done.asked_by.person();
                 let word = if is_own { "withdrawn" } else { "refused" };
                 format!("It is {word}.\n")
             })

@@ -277,9 +277,7 @@ pub(super) fn faulty(field: &str, what: &str) -> Problem {
 }
 
 fn too_many_attempts(wait: Duration) -> Problem {
-    let seconds = wait.as_millis().div_ceil(1_000);
-    let detail = format!("There were too many failed attempts. The next may come in {seconds} s.");
-    let mut problem = Problem::new(ProblemKind::TooManyAttempts, detail);
-    problem.retry_after = u64::try_from(seconds).ok();
-    problem
+    Problem::too_soon(ProblemKind::TooManyAttempts, wait, |seconds| {
+        format!("There were too many failed attempts. The next may come in {seconds} s.")
+    })
 }

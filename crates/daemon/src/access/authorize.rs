@@ -145,11 +145,10 @@ impl Access {
     /// The policies in force now: a grant that has ended is in none.
     fn current(&self) -> Arc<Policies> {
         let policies = self.policies();
-        let now = self.now();
-        if policies.until.is_none_or(|until| now < until) {
+        if policies.until.is_none_or(|until| self.now() < until) {
             return policies;
         }
-        self.put_in_place_of(Some(&policies), policies.at(now));
+        self.put_in_place_of(Some(&policies), policies.at(self.now()));
         self.policies()
     }
 

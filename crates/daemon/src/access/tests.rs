@@ -204,8 +204,8 @@ fn what_is_revoked_is_not_remembered() {
     assert!(!may(&access, &ada, Action::VmStart, &on(1, &web)));
 }
 
-#[test]
-fn a_grant_ends_when_it_says() {
+/// For a minute ada may run everything.
+fn for_a_minute() -> (Access, Clock) {
     let clock = Clock::manual(Timestamp::UNIX_EPOCH);
     let mut given = grant("g", "user:ada", Role::Operator, "everything");
     given.grant.until = Some(Timestamp::from_second(60).unwrap());
@@ -213,7 +213,12 @@ fn a_grant_ends_when_it_says() {
         grants: vec![given],
         ..Sources::default()
     };
-    let access = Access::new(sources, clock.clone()).unwrap();
+    (Access::new(sources, clock.clone()).unwrap(), clock)
+}
+
+#[test]
+fn a_grant_ends_when_it_says() {
+    let (access, clock) = for_a_minute();
     let (ada, web) = (user("ada", &[]), vm("web", None, &[], &[]));
     clock.advance(std::time::Duration::from_secs(59));
     assert!(may(&access, &ada, Action::VmStart, &on(1, &web)));
@@ -223,14 +228,7 @@ fn a_grant_ends_when_it_says() {
 
 #[test]
 fn whoever_s_only_grant_has_ended_is_like_who_never_had_one() {
-    let clock = Clock::manual(Timestamp::UNIX_EPOCH);
-    let mut given = grant("g", "user:ada", Role::Operator, "everything");
-    given.grant.until = Some(Timestamp::from_second(60).unwrap());
-    let sources = Sources {
-        grants: vec![given],
-        ..Sources::default()
-    };
-    let access = Access::new(sources, clock.clone()).unwrap();
+    let (access, clock) = for_a_minute();
     let (ada, image) = (user("ada", &[]), "debian".parse().unwrap());
     let image = Resource::Image(&image);
     let before = access.version();

@@ -101,13 +101,14 @@ async fn list(caller: Caller, Query(query): Query<AuditQuery>) -> Answer {
         until: query.until,
     };
     // One search at a time: all of them together must not keep everybody else from the store.
-    let _turn = if wanted == WantedEntries::default() {
+    let turn = if wanted == WantedEntries::default() {
         None
     } else {
         Some(caller.api.searching().lock().await)
     };
     let read = store.read(move |read| read.audit(&wanted, page, limit));
     let read = read.await?;
+    drop(turn);
     // Only now, so that nobody finds their own look on top.
     caller
         .record(Action::AuditView, &Resource::Audit, decision)

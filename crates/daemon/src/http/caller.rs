@@ -186,19 +186,15 @@ impl Caller {
         let now = self.api.app().clock.now();
         let take = |allowance: &Allowance<_>| allowance.take((person.clone(), hand), now);
         self.api.0.asked.iter().try_for_each(take).map_err(|wait| {
-            let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
-            let detail = format!(
-                "{} asked more than {RECORDED_A_MINUTE} times within a minute, or \
-                 {RECORDED_A_DAY} times within a day, for changes or for what they may not do. In \
-                 {seconds} s they may go on.",
-                principal.label()
-            );
-            let problem = Problem::new(ProblemKind::TooManyRequests, detail);
-            Problem {
-                retry_after: Some(seconds),
-                ..problem
-            }
-            .into()
+            let detail = |seconds| {
+                format!(
+                    "{} asked more than {RECORDED_A_MINUTE} times within a minute, or \
+                     {RECORDED_A_DAY} times within a day, for changes or for what they may not do. \
+                     In {seconds} s they may go on.",
+                    principal.label()
+                )
+            };
+            Problem::too_soon(ProblemKind::TooManyRequests, wait, detail).into()
         })
     }
 

@@ -7,12 +7,16 @@ use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 use hv_client::{Client, ClientError, EventFilter};
 use hv_model::event::{Event, EventKind};
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
     complete,
     failure::Failure,
-    output::{Look, Paint, moment, shown},
+    output::{
+        Look, Paint,
+        moment::{self, When},
+        shown,
+    },
     session::{Form, Session},
 };
 
@@ -48,10 +52,7 @@ pub(super) async fn run(session: &Session, show: Show) -> Result<(), Failure> {
         return printer.follow(None, &filter).await;
     }
     let since = show.since.unwrap_or(USUAL);
-    let start = SignedDuration::try_from(since)
-        .ok()
-        .and_then(|since| session.now().checked_sub(since).ok())
-        .unwrap_or(Timestamp::MIN);
+    let start = When::Ago(since).moment(session.now(), &session.zone());
     let mut after = last_before(client, start).await?;
     loop {
         let events = client.events_page(after, PAGE, &filter).await?;

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What a daemon logs: to a terminal or a file with time and level, to the system's journal with
-//! each line's priority, by which `journalctl -p err` finds what went wrong.
+//! What both daemons tell the system that runs them.
+//!
+//! They log to a terminal or a file with time and level, to the system's journal with each line's
+//! priority, by which `journalctl -p err` finds what went wrong.
 
 use std::io::{self, IsTerminal, Write};
 
+use sd_notify::NotifyState;
 use tracing::{Level, Metadata};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 /// Begins to log. `HV_LOG` chooses what, such as `HV_LOG=hvd=debug`.
-pub fn start() {
+pub fn start_log() {
     let filter = EnvFilter::try_from_env("HV_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter);
     if is_journal() {
@@ -20,6 +23,13 @@ pub fn start() {
         log.with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal())
             .init();
+    }
+}
+
+/// Tells systemd, if it waits for that, that this daemon can be asked from now on.
+pub fn tell_ready() {
+    if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
+        tracing::warn!(%error, "systemd can't be told that this daemon can be asked");
     }
 }
 
